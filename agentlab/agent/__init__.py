@@ -1,0 +1,1 @@
+"""One agent: a loop in one thread that owns sockets, timers and a mailbox."""

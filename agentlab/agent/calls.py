@@ -1,0 +1,78 @@
+"""Small parts of an agent that are not its surface: its state, its directory, its methods by name."""
+
+from __future__ import annotations
+
+import os
+import threading
+import types
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from agentlab.agent.handlers import method_of
+from agentlab.errors import HandlerError
+from agentlab.wire.address import AgentAddress
+from agentlab.wire.channel import AgentChannel
+
+
+class State:
+    """What an agent was asked to do; read by its loop, written from any thread and from signal handlers."""
+
+    def __init__(self) -> None:
+        self.running = threading.Event()
+        self.run_asked = False
+        self.start_error: BaseException | None = None
+        self.stop_asked = False
+        self.ending = False
+        self.restart_asked = False
+        self.end_process: Callable[[], None] = lambda: os._exit(1)
+
+
+class Directory(Protocol):
+    """How an agent finds the sockets of others by name; given to it by whoever starts it."""
+
+    def address(self, agent: str, alias: str, timeout: float) -> AgentAddress | AgentChannel:
+        """Give the address of an agent's socket, waiting up to `timeout` seconds for both to be there."""
+        ...
+
+    def follow(self, agent: str, alias: str, moved: Callable[[AgentAddress | AgentChannel], None]) -> None:
+        """Call `moved`, from any thread, with the new address whenever that agent has come back elsewhere."""
+        ...
+
+
+def timer_function(agent: object, method: Any) -> Callable[..., Any]:
+    """Give what a timer calls: the agent's own method, or a function with the agent as first argument.
+
+    Raises:
+        HandlerError: it cannot be called.
+    """
+    if isinstance(method, str):
+        return method_of(agent, method)
+    if not callable(method):
+        raise HandlerError(f"{method!r} is nothing a timer can call; give a method, a function of the agent, or a method's name")
+    if getattr(method, "__self__", None) is not None and not isinstance(method.__self__, types.ModuleType):
+        return method  # type: ignore[no-any-return]  # bound to something already
+    return partial(method, agent)
+
+
+def set_methods(agent: object, functions: tuple[Callable[..., Any], ...], named: Mapping[str, Callable[..., Any]]) -> str | None:
+    """Add functions to an agent as methods; give the last name."""
+    name = None
+    for name, function in [*((getattr(f, "__name__", ""), f) for f in functions), *named.items()]:
+        if not callable(function):
+            raise HandlerError(f"{function!r} cannot be a method; give a function whose first parameter is the agent")
+        if not name.isidentifier():
+            raise HandlerError(f"{name!r} cannot name a method; give one: set_method(name=function)")
+        bound = function if isinstance(function, types.MethodType) else types.MethodType(function, agent)
+        setattr(agent, name, bound)
+    return name
+
+
+def forward_record(agent: Any, own: Any, level: str, text: str, when: float) -> None:
+    """Send a log record to a Logger agent; from any thread, never waiting for the loop."""
+    record = {"agent": agent.name, "level": level, "message": text, "time": when}
+    loop = agent._loop
+    if loop.in_owner():
+        agent.send(own, record, timeout=0.5)
+    else:
+        loop.post(lambda: agent.send(own, record, timeout=0.5))

@@ -1,0 +1,294 @@
+"""Channels: ASYNC_REP answers in its own time; SYNC_PUB publishes and answers requests on the publication stream."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Any
+
+from agentlab.agent.handlers import method_of, resolve
+from agentlab.agent.link import Desk, Link, SendOptions
+from agentlab.agent.pipes import awaited
+from agentlab.agent.pubsub import REPLY_TOPIC, PubLink, SubLink
+from agentlab.agent.requests import Pending, PendingRequests, number_from_bytes, number_to_bytes
+from agentlab.agent.respond import Responder
+from agentlab.errors import HandlerError, SerializationError
+from agentlab.transport.sockets import Socket
+from agentlab.wire.address import AgentAddress
+from agentlab.wire.channel import AgentChannel
+
+HOLD = 5.0
+"""Seconds that a reply waits for the subscription that it is to travel on."""
+FULL_RETRY = 0.01
+
+
+class Asker:
+    """The requests of one client of a channel: numbers, handlers, deadlines, replies."""
+
+    def __init__(self, link: Link, handler: Any) -> None:
+        self._link = link
+        self._default = handler
+        self.pending = PendingRequests()
+        if handler is not None:
+            resolve(link.desk.agent, handler)  # a wrong one is an error now
+
+    def set_handler(self, handler: Any) -> None:
+        """Give the replies of later requests to another handler."""
+        resolve(self._link.desk.agent, handler)
+        self._default = handler
+
+    def begin(self, options: SendOptions) -> bytes:
+        """Remember a request; give the frame that stands for it."""
+        desk = self._link.desk
+        handler = self._default if options.handler is None else options.handler
+        if handler is None:
+            raise HandlerError("nobody would get the reply; give a handler to connect() or to send()")
+        call = awaited(desk, handler, resolve(desk.agent, handler))
+        number = self.pending.next_number()
+        timer = None
+        if options.wait is not None:
+            timer = desk.loop.after_internal(options.wait, partial(self._give_up, number, options.wait))
+        self.pending.add(number, Pending(call, _error_hook(desk.agent, options.on_error), timer))
+        return number_to_bytes(number)
+
+    def withdraw(self, request: bytes) -> None:
+        """Forget a request that could not be sent."""
+        self._take(int.from_bytes(request, "big"))
+
+    def _take(self, number: int) -> Pending | None:
+        pending = self.pending.take(number)
+        if pending is not None and pending.timer is not None:
+            self._link.desk.loop.deadlines.stop(pending.timer)
+        return pending
+
+    def _give_up(self, number: int, wait: float) -> None:
+        pending = self.pending.take(number)
+        if pending is None:
+            return
+        if pending.on_error is None:
+            self._link.desk.agent.log_warning(f"Did not receive request {number} after {wait:g} seconds")
+        else:
+            pending.on_error(None)
+
+    def reply(self, request: bytes, frames: list[Any]) -> None:
+        """Give a reply to its handler."""
+        number = number_from_bytes(request)
+        pending = None if number is None else self._take(number)
+        if pending is None:
+            self._link.desk.agent.log_warning(f"Received response for an unknown request! {number}")
+            return
+        try:
+            message = self._link.decode_reply(frames)
+        except SerializationError as error:
+            self._link.bad(error)
+            return
+        except Exception as error:
+            if pending.on_error is None:
+                raise
+            pending.on_error(error)
+            return
+        pending.handler(message)
+
+
+def _error_hook(agent: Any, on_error: Any) -> Any:
+    """Give a callable of the error (None: no reply came) for `on_error(agent)` or `on_error(agent, error)`."""
+    if on_error is None:
+        return None
+    from agentlab.agent.handlers import accepts_positions  # noqa: PLC0415 - beside its only use
+
+    if isinstance(on_error, str):
+        method = method_of(agent, on_error)
+        return method if accepts_positions(method, 1) else lambda _: method()
+    if not callable(on_error):
+        raise HandlerError(f"on_error is {on_error!r}; give a function of the agent, or the name of a method")
+    if getattr(on_error, "__self__", None) is agent:
+        return on_error if accepts_positions(on_error, 1) else lambda _: on_error()
+    return partial(on_error, agent) if accepts_positions(on_error, 2) else lambda _: on_error(agent)
+
+
+class AsyncReqLink(Link):
+    """Asks without waiting; the reply goes to a handler."""
+
+    def __init__(self, desk: Desk, address: AgentChannel, socket: Socket, handler: Any) -> None:
+        super().__init__(desk, address, socket)
+        self.asker = Asker(self, handler)
+
+    def set_handler(self, handler: Any) -> None:
+        """Give the replies of later requests to another handler."""
+        self.asker.set_handler(handler)
+
+    def put(self, message: Any) -> None:
+        """Send a request whose reply goes to the handler given at connecting."""
+        self.send(message, SendOptions())
+
+    def send(self, message: Any, options: SendOptions) -> None:
+        """Send a request; returns at once."""
+        options.allow(self.kind, "handler", "wait", "on_error", "timeout")
+        frames = self.encode(message)
+        request = self.asker.begin(options)
+        try:
+            self.socket.send([request, *frames], options.timeout)
+        except Exception:
+            self.asker.withdraw(request)
+            raise
+
+    def serve(self, limit: int) -> bool:
+        """Take up to `limit` replies."""
+        return self.socket.drain_messages(limit, self._reply)
+
+    def _reply(self, frames: list[Any]) -> None:
+        if len(frames) < 2:  # noqa: PLR2004 - number and reply
+            self.bad(SerializationError("a reply without a body"))
+            return
+        self.asker.reply(bytes(frames[0]), frames[1:])
+
+    def reconnect(self, server: AgentAddress | AgentChannel) -> None:
+        """Leave the server and connect to another one; what was asked of the old one is answered by nobody."""
+        assert isinstance(server, AgentChannel)
+        assert isinstance(self.address, AgentChannel)
+        assert self.address.sender is not None
+        assert server.receiver is not None
+        self.socket.disconnect(self.address.sender.endpoint())
+        self.address = server.twin()
+        self.socket.connect(str(server.transport), server.receiver.endpoint())
+
+
+class AsyncRepLink(Link):
+    """Answers any number of clients, each in its own time."""
+
+    def __init__(self, desk: Desk, address: AgentChannel, socket: Socket, handler: Any) -> None:
+        super().__init__(desk, address, socket)
+        self._responder = Responder(self, handler)
+        self.undelivered = 0
+        """Replies whose client was gone."""
+
+    def set_handler(self, handler: Any) -> None:
+        """Give the requests to another handler."""
+        self._responder.set_handler(handler)
+
+    def serve(self, limit: int) -> bool:
+        """Handle up to `limit` requests."""
+        return self.socket.drain_messages(limit, self._request)
+
+    def _request(self, frames: list[Any]) -> None:
+        if len(frames) < 3:  # noqa: PLR2004 - client, number and request
+            self.bad(SerializationError("a request without a number or a body"))
+            return
+        envelope = [bytes(frames[0]), bytes(frames[1])]
+        self._responder.respond(frames[2:], lambda answer: self._send([*envelope, *answer]))
+
+    def _send(self, frames: list[Any]) -> None:
+        if not self.closed and not self.socket.try_send(frames):
+            self.undelivered += 1
+
+
+class SyncPubLink(PubLink):
+    """Publishes, and answers requests to one subscriber alone, in order with the publications."""
+
+    def __init__(self, desk: Desk, address: AgentChannel, socket: Socket, requests: Socket, handler: Any) -> None:
+        super().__init__(desk, address, socket)
+        self.requests = RequestSource(self, requests, handler)
+        self._held: dict[bytes, list[list[Any]]] = {}
+
+    def set_handler(self, handler: Any) -> None:
+        """Give the requests to another handler."""
+        self.requests.responder.set_handler(handler)
+
+    def answer(self, topic: bytes, frames: list[Any]) -> None:
+        """Publish a reply to the one who subscribed to `topic`, as soon as that subscription has arrived."""
+        if self.closed:
+            return
+        if topic not in self.subscriptions:
+            self.serve(10_000)  # it may have arrived already
+        if topic in self.subscriptions:
+            self.publish_frames(frames)
+            return
+        if topic not in self._held:
+            self.desk.loop.after_internal(HOLD, partial(self._held.pop, topic, None))
+        self._held.setdefault(topic, []).append(frames)
+
+    def subscribed(self, topic: bytes) -> None:
+        """Send the replies that waited for this subscription."""
+        for frames in self._held.pop(topic, ()):
+            self.publish_frames(frames)
+
+    def close(self, linger: float) -> None:
+        """Close both sockets; twice is fine."""
+        self.requests.close(linger)
+        super().close(linger)
+
+
+class RequestSource(Link):
+    """The socket on which the requests of a SYNC_PUB channel arrive."""
+
+    def __init__(self, channel: SyncPubLink, socket: Socket, handler: Any) -> None:
+        assert isinstance(channel.address, AgentChannel)
+        assert channel.address.receiver is not None
+        super().__init__(channel.desk, channel.address.receiver, socket)
+        self._channel = channel
+        self.responder = Responder(self, handler)
+
+    def serve(self, limit: int) -> bool:
+        """Handle up to `limit` requests."""
+        return self.socket.drain_messages(limit, self._request)
+
+    def _request(self, frames: list[Any]) -> None:
+        if len(frames) < 3 or not bytes(frames[0]).startswith(REPLY_TOPIC):  # noqa: PLR2004 - reply topic, number, request
+            self.bad(SerializationError("a request without a reply topic, a number or a body"))
+            return
+        topic, request = bytes(frames[0]), bytes(frames[1])
+        self.responder.respond(frames[2:], lambda answer: self._channel.answer(topic, [topic, request, *answer]))
+
+
+class SyncSubLink(SubLink):
+    """Subscribes, and may ask; the replies come on the publication stream."""
+
+    def __init__(self, desk: Desk, address: AgentChannel, socket: Socket, requests: Socket, handlers: Any) -> None:
+        self._requests = requests
+        self._topic = REPLY_TOPIC + secrets.token_bytes(12)
+        super().__init__(desk, address, socket, handlers)
+        self.asker = Asker(self, None)
+        socket.subscribe(self._topic)
+
+    def put(self, message: Any) -> None:
+        """Refuse: a request needs a handler for its reply."""
+        self.send(message, SendOptions())
+
+    def send(self, message: Any, options: SendOptions) -> None:
+        """Send a request; `options.handler` gets the reply."""
+        options.allow(self.kind, "handler", "wait", "on_error", "timeout")
+        frames = self.encode(message)
+        request = self.asker.begin(options)
+        try:
+            self._requests.send([self._topic, request, *frames], options.timeout)
+        except Exception:
+            self.asker.withdraw(request)
+            raise
+
+    def reply(self, topic: bytes, frames: list[Any]) -> bool:
+        """Take a reply that is addressed to this subscriber."""
+        if topic != self._topic:
+            return False
+        if len(frames) < 2:  # noqa: PLR2004 - number and reply
+            self.bad(SerializationError("a reply without a body"))
+        else:
+            self.asker.reply(bytes(frames[0]), frames[1:])
+        return True
+
+    def reconnect(self, server: AgentAddress | AgentChannel) -> None:
+        """Leave the publisher and connect to another one; the subscriptions stay."""
+        assert isinstance(server, AgentChannel)
+        assert isinstance(self.address, AgentChannel)
+        own, other = self.address, server
+        assert own.receiver is not None and own.sender is not None  # noqa: PT018 - both ends belong to the kind
+        assert other.receiver is not None and other.sender is not None  # noqa: PT018
+        self.socket.disconnect(own.receiver.endpoint())
+        self._requests.disconnect(own.sender.endpoint())
+        self.address = server.twin()
+        self.socket.connect(str(server.transport), other.sender.endpoint())
+        self._requests.connect(str(server.transport), other.receiver.endpoint())
+
+    def close(self, linger: float) -> None:
+        """Close both sockets; twice is fine."""
+        self._requests.close(linger)
+        super().close(linger)

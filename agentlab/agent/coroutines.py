@@ -1,0 +1,65 @@
+"""`async def` handlers: they run on an asyncio loop that the agent owns, in one thread, started with the first of them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from agentlab.agent.loop import Loop
+
+
+class Coroutines:
+    """Runs the coroutines that handlers return; their results come back to the agent's own loop."""
+
+    def __init__(self, loop: Loop, on_error: Callable[[BaseException, str], None]) -> None:
+        self._loop = loop
+        self._on_error = on_error
+        self._aio: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def take(self, result: Any) -> bool:
+        """Run `result` if it is a coroutine, and log what it raises; False when it is none."""
+        if not inspect.iscoroutine(result):
+            return False
+        self.start(result, lambda future: self._report(future))
+        return True
+
+    def start(self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object]) -> None:
+        """Run a coroutine; `done` is called with its future in the agent's loop."""
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._running())
+        future.add_done_callback(lambda finished: self._loop.post(lambda: done(finished)))
+
+    def _report(self, future: Future[Any]) -> None:
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._on_error(error, "an async handler")
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._aio is None:
+            self._aio = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._aio.run_forever, name="agentlab-asyncio", daemon=True)
+            self._thread.start()
+        return self._aio
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Cancel what runs and end the thread; twice is fine."""
+        aio, self._aio = self._aio, None
+        if aio is None or self._thread is None:
+            return
+        aio.call_soon_threadsafe(_cancel_all, aio)
+        self._thread.join(timeout)
+        if not self._thread.is_alive():
+            aio.close()
+
+
+def _cancel_all(aio: asyncio.AbstractEventLoop) -> None:
+    tasks = asyncio.all_tasks(aio)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        asyncio.gather(*tasks, return_exceptions=True).add_done_callback(lambda _: aio.stop())
+    else:
+        aio.stop()

@@ -1,0 +1,176 @@
+"""Calls from other processes: what a proxy sends, executed in the loop or beside it, and answered.
+
+A call is ``(method, args, kwargs, safe)``. The answer is one letter and a payload: ``R`` the result, ``E`` an error,
+``U`` the name of a module that cannot be imported here (the call has not run: send it again by value).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from agentlab.agent.agent import Agent
+from agentlab.control.payload import UnimportableError, dumps, loads
+from agentlab.control.remote_errors import error_to_bytes
+from agentlab.errors import AgentStoppedError, SerializationError, nearest
+
+RESULT, ERROR, UNIMPORTABLE = b"R", b"E", b"U"
+
+ALWAYS_UNSAFE = frozenset(
+    ("run", "get_attr", "kill", "is_running", "ping", "error_count", "bad_message_count", "last_error", "ending", "lost")
+)
+"""Methods that answer while the loop is busy, whatever was asked; so does what starts with an underscore."""
+WHEN_STOPPED = frozenset(("run", "stop", "shutdown", "close_all"))
+"""Safe methods that a stopped agent still executes."""
+RUN_PATIENCE = 30.0
+
+
+class Door:
+    """Where calls enter one agent. Called by the control daemon's threads; owned by nobody."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.uri = ""
+        self.waiting_for: str | None = None
+        """URI of the agent whose answer the loop's thread waits for now: how circles are found."""
+        self.in_flight = 0
+        self._special: dict[str, Callable[..., Any]] = {
+            "run": self._run,
+            "_describe": self._describe,
+            "_attribute": self._attribute,
+            "_waiting_for": lambda: self.waiting_for,
+            "_document": self._document,
+        }
+
+    def handle(self, payload: bytes, _peer: object = None) -> bytes:
+        """Execute a call and give its answer; never raises."""
+        self.in_flight += 1
+        try:
+            return self._answer(payload)
+        finally:
+            self.in_flight -= 1
+
+    def _answer(self, payload: bytes) -> bytes:
+        try:
+            method, args, kwargs, safe = loads(payload)
+        except UnimportableError as error:
+            return UNIMPORTABLE + error.module.encode()
+        except (SerializationError, TypeError, ValueError) as error:
+            return ERROR + error_to_bytes(error)
+        try:
+            return RESULT + dumps(self.execute(method, args, kwargs, safe=safe))
+        except BaseException as error:  # noqa: BLE001 - the control daemon's door: everything goes to the caller
+            return ERROR + error_to_bytes(error)
+
+    def execute(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool) -> Any:
+        """Run a method of the agent, in its loop if `safe`, else in this thread."""
+        special = self._special.get(method)
+        if special is not None:
+            return special(*args, **kwargs)
+        agent = self.agent
+        function = self._method(method)
+        if not safe or method in ALWAYS_UNSAFE or method.startswith("_"):
+            return self._noted(method, function, args, kwargs)
+        state = agent._state
+        if state.stop_asked and not state.running.is_set() and method not in WHEN_STOPPED:
+            raise AgentStoppedError(f"agent {agent.name!r} has stopped, so {method}() would never run; run() it, or call .unsafe")
+        if agent._loop.in_owner():
+            return self._noted(method, function, args, kwargs)
+        return agent._loop.post(lambda: self._noted(method, function, args, kwargs)).wait()
+
+    def _method(self, name: str) -> Callable[..., Any]:
+        function = getattr(self.agent, name, None)
+        if callable(function):
+            return function  # type: ignore[no-any-return]
+        if hasattr(self.agent, name):
+            raise TypeError(f"{name!r} of agent {self.agent.name!r} is an attribute, not a method")
+        raise AttributeError(f"agent {self.agent.name!r} has no method {name!r}{nearest(name, self.names())}")
+
+    def _noted(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a method; what it raises is the agent's error too, besides being the caller's."""
+        try:
+            return function(*args, **kwargs)
+        except Exception as error:
+            if getattr(function, "__func__", None) not in _BASE_FUNCTIONS:  # a wrong argument to us is no fault of the agent
+                self.agent._faults.failed(error, f"call of {name}()")
+            raise
+
+    # --- what proxies ask besides methods -------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        """Give the names of the agent's public methods."""
+        return [n for n in dir(self.agent) if not n.startswith("_") and not _is_property(self.agent, n) and callable(getattr(self.agent, n, None))]
+
+    def _describe(self) -> dict[str, Any]:
+        return {"name": self.agent.name, "methods": self.names(), "class": type(self.agent).__qualname__}
+
+    def _attribute(self, name: str) -> tuple[bool, Any]:
+        """Give (True, value) for an attribute, (False, None) for a method."""
+        try:
+            value = getattr(self.agent, name)
+        except AttributeError:
+            known = [n for n in dir(self.agent) if not n.startswith("_")]
+            raise AttributeError(f"agent {self.agent.name!r} has no attribute {name!r}{nearest(name, known)}") from None
+        return (False, None) if callable(value) else (True, value)
+
+    def _document(self, name: str | None = None) -> Any:
+        """Give docstring and signature of a method, or the names of all attributes and methods."""
+        import inspect  # noqa: PLC0415 - for help() alone
+
+        if name is None:
+            return [n for n in dir(self.agent) if not n.startswith("_")]
+        function = self._method(name)
+        try:
+            signature = str(inspect.signature(function))
+        except (TypeError, ValueError):
+            signature = "(...)"
+        return inspect.getdoc(function) or "", signature
+
+    def _run(self) -> None:
+        """Make the agent run, and return once it does."""
+        state = self.agent._state
+        if state.running.is_set() or state.ending:
+            return
+        state.start_error = None
+        state.run_asked = True
+        self.agent._loop.wake()
+        deadline = time.monotonic() + RUN_PATIENCE
+        # Running is an event that may come and go (a handler that stops the agent at once), so the request is watched
+        while state.run_asked and not state.running.wait(0.05):
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"agent {self.agent.name!r} did not run within {RUN_PATIENCE:g} s")
+        if state.start_error is not None:
+            raise state.start_error
+
+
+def serve_orders(door: Door) -> None:
+    """Be the agent's thread until it is to end: wait for the order to run, run, and wait again."""
+    from agentlab.agent import local  # noqa: PLC0415 - a cycle otherwise
+
+    agent, state = door.agent, door.agent._state
+    local.enter(door)
+    try:
+        while not state.ending:
+            agent._loop.wait_for_orders(lambda: not state.run_asked and not state.ending)
+            if state.ending:
+                return
+            try:
+                agent.run()
+            except Exception as error:  # noqa: BLE001 - a door: before_loop, or an overridden run(), is the user's
+                state.start_error = error
+                agent._faults.failed(error, "run()")
+            state.run_asked = False
+    finally:
+        local.leave()
+
+
+def _is_property(agent: Agent, name: str) -> bool:
+    return isinstance(getattr(type(agent), name, None), property)
+
+
+_BASE_FUNCTIONS = frozenset(
+    f for n, f in vars(Agent).items() if callable(f) and n not in ("execute_as_function", "execute_as_method", "raise_exception")
+)
+
+__all__ = ["ALWAYS_UNSAFE", "Door", "serve_orders"]

@@ -1,0 +1,49 @@
+"""What an agent does about errors: log them with their traceback, count them, and go on, stop or be restarted."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+
+from agentlab.errors import ConfigurationError
+
+ON_ERROR = ("continue", "stop", "restart")
+
+
+def checked_on_error(value: str) -> str:
+    """Give `value` when it is one of ``continue``, ``stop``, ``restart``.
+
+    Raises:
+        ConfigurationError: it is not.
+    """
+    if value not in ON_ERROR:
+        raise ConfigurationError(f"on_error is {value!r}; allowed are {', '.join(ON_ERROR)}")
+    return value
+
+
+class Faults:
+    """The errors of one agent. Counted from any thread; the decision falls in the thread that met the error."""
+
+    def __init__(self, logger: logging.Logger, on_error: Callable[[], str], end: Callable[[str], None]) -> None:
+        self._logger = logger
+        self._on_error = on_error
+        self._end = end
+        self.errors = 0
+        self.bad_messages = 0
+        self.last: str = ""
+        """The last error's traceback."""
+
+    def failed(self, error: BaseException, what: str) -> None:
+        """Take note of an exception in a handler, a timer or a hook, and act as `on_error` says."""
+        self.errors += 1
+        self.last = "".join(traceback.format_exception(error))
+        self._logger.error("%s raised %s: %s\n%s", what, type(error).__name__, error, self.last.rstrip())
+        mode = self._on_error()
+        if mode != "continue":
+            self._end(mode)
+
+    def bad_message(self, where: str, error: BaseException) -> None:
+        """Take note of a message that could not be understood; it is dropped, and nobody else is harmed."""
+        self.bad_messages += 1
+        self._logger.warning("dropped a bad message on %s: %s", where, error)

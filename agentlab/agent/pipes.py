@@ -1,0 +1,132 @@
+"""PUSH and PULL: one way, nothing dropped, shared out among those who pull."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from agentlab.agent.handlers import resolve_many
+from agentlab.agent.link import Deliver, Desk, Link, SendOptions
+from agentlab.errors import SerializationError
+from agentlab.transport.sockets import ZERO_COPY, Socket
+from agentlab.wire.address import AgentAddress
+
+
+class PushLink(Link):
+    """Sends; waits while every receiver is full."""
+
+    def __init__(self, desk: Desk, address: AgentAddress, socket: Socket) -> None:
+        super().__init__(desk, address, socket)
+        self.put = self._make_put()  # type: ignore[method-assign]  # found once, not per message
+
+    def _make_put(self) -> Deliver:
+        encode, send_bytes, send = self.serializer.encode, self.socket.send_bytes, self.socket.send
+
+        def put(message: Any) -> None:
+            data = encode(message)
+            if type(data) is bytes and len(data) < ZERO_COPY:
+                send_bytes(data)
+            else:
+                send(data)
+
+        return put
+
+    def send(self, message: Any, options: SendOptions) -> None:
+        """Send; `options.timeout` seconds at most."""
+        options.allow(self.kind, "timeout")
+        self.socket.send(self.serializer.encode(message), options.timeout)
+
+    def send_many(self, messages: list[Any]) -> None:
+        """Send messages in order, many to a frame where the serializer allows it."""
+        for data in self.serializer.encode_many(messages):
+            self.socket.send(data)
+
+
+class PullLink(Link):
+    """Hands what comes to a handler, or to a list of handlers in order."""
+
+    def __init__(self, desk: Desk, address: AgentAddress, socket: Socket, handler: Any) -> None:
+        super().__init__(desk, address, socket)
+        self._backlog: deque[Any] = deque()
+        self.set_handler(handler)
+
+    @property
+    def backlog(self) -> bool:
+        """Whether some messages of a batch are still to be handled."""
+        return bool(self._backlog)
+
+    def set_handler(self, handler: Any) -> None:
+        """Give the messages to another handler."""
+        self._call = awaited(self.desk, handler, resolve_many(self.desk.agent, handler))
+        self._deliver = self._call if self.serializer.name == "raw" else self._make_deliver()
+
+    def _make_deliver(self) -> Deliver:
+        decode, call = self.serializer.decode, self._call
+
+        def deliver(data: bytes) -> None:
+            if data and 1 <= data[0] <= 8:  # noqa: PLR2004 - the header bytes of wire.serializers
+                self._several(data)
+                return
+            try:
+                message = decode(data)
+            except SerializationError as error:
+                self.bad(error)
+                return
+            call(message)
+
+        return deliver
+
+    def _several(self, first: bytes) -> None:
+        try:
+            kind, content = self.serializer.decode_multi([first, *self.socket.rest()])
+            if kind == "error":
+                raise SerializationError("an error reply has no place on PULL")
+        except SerializationError as error:
+            self.bad(error)
+            return
+        if kind == "batch":
+            self._backlog.extend(content)
+        else:
+            self._call(content)
+
+    def serve(self, limit: int) -> bool:
+        """Handle up to `limit` messages."""
+        backlog = self._backlog
+        while backlog and limit > 0:
+            limit -= 1
+            self._call(backlog.popleft())
+        if backlog:
+            return False
+        return self.socket.drain(limit, self._deliver)
+
+    def recv(self, timeout: float | None) -> Any:
+        """Wait for one message and give it, past the handler."""
+        if self._backlog:
+            return self._backlog.popleft()
+        kind, content = self.serializer.decode_multi(self.socket.recv(timeout))
+        if kind != "batch":
+            return content
+        self._backlog.extend(content)
+        return self._backlog.popleft() if self._backlog else self.recv(timeout)
+
+
+def awaited(desk: Desk, handler: Any, call: Deliver) -> Deliver:
+    """Give `call`, or a version that runs the coroutines which an `async def` handler returns."""
+    if not has_async(desk.agent, handler):
+        return call
+
+    def run(message: Any) -> None:
+        desk.coroutines.take(call(message))
+
+    return run
+
+
+def has_async(agent: object, handler: Any) -> bool:
+    """Tell whether a handler, or one of a list, is an `async def` function."""
+    import inspect  # noqa: PLC0415 - when a handler is set, never per message
+
+    if isinstance(handler, (list, tuple)):
+        return any(has_async(agent, one) for one in handler)
+    if isinstance(handler, str):
+        handler = getattr(agent, handler, None)
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004

@@ -1,0 +1,84 @@
+"""What an agent says: through the standard logging module, one logger per agent, to the console or to a Logger agent."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+LOGGER_PREFIX = "agentlab.agents"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def format_line(name: str, message: str, when: float) -> str:
+    """Give the text of a record: ``[2024-05-01 12:00:00.123456] (name): message``, the time in UTC.
+
+    Args:
+        name: The agent's name.
+        message: What it says.
+        when: Seconds since 1970.
+    """
+    return f"[{datetime.fromtimestamp(when, UTC).strftime('%Y-%m-%d %H:%M:%S.%f')}] ({name}): {message}"
+
+
+class ConsoleHandler(logging.Handler):
+    """Writes DEBUG, INFO and WARNING to stdout, ERROR and above to stderr, as they are at that moment."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._agent = name
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record as one line."""
+        stream = sys.stderr if record.levelno >= logging.ERROR else sys.stdout
+        if stream is None:
+            return
+        level = "" if record.levelno == logging.INFO else f"{record.levelname} "
+        try:
+            stream.write(level + format_line(self._agent, record.getMessage(), record.created) + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            pass  # nobody reads any more: a broken pipe must not stop an agent
+
+
+class ForwardHandler(logging.Handler):
+    """Gives each record to a function: level, text and time."""
+
+    def __init__(self, forward: Callable[[str, str, float], None], fallback: logging.Handler) -> None:
+        super().__init__()
+        self._forward = forward
+        self._fallback = fallback
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Forward one record; what cannot be forwarded goes where it went without a Logger."""
+        level = record.levelname if record.levelname in LEVELS else "ERROR"
+        try:
+            self._forward(level, record.getMessage(), record.created)
+        except Exception:  # noqa: BLE001 - a Logger that went away must not turn every log call into an error
+            self._fallback.emit(record)
+
+
+class Reporter:
+    """The logger of one agent, and where its records go."""
+
+    def __init__(self, name: str) -> None:
+        self.logger = logging.getLogger(f"{LOGGER_PREFIX}.{name}")
+        self.logger.setLevel(logging.INFO)
+        self._console = ConsoleHandler(name)
+        self._handler: logging.Handler = self._console
+        self.logger.addHandler(self._console)
+
+    def set_debug(self, on: bool) -> None:
+        """Say DEBUG records too, or no more."""
+        self.logger.setLevel(logging.DEBUG if on else logging.INFO)
+
+    def forward_to(self, forward: Callable[[str, str, float], None] | None) -> None:
+        """Give records to a function instead of the console; None: to the console again."""
+        self.logger.removeHandler(self._handler)
+        self._handler = self._console if forward is None else ForwardHandler(forward, self._console)
+        self.logger.addHandler(self._handler)
+
+    def close(self) -> None:
+        """Take the handler back; twice is fine."""
+        self.logger.removeHandler(self._handler)

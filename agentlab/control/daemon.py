@@ -1,0 +1,251 @@
+"""The daemon: serves objects that take one payload of bytes and give one back."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, Self
+
+from agentlab.control import frames
+from agentlab.control.auth import Peer
+from agentlab.control.counters import Counters
+from agentlab.control.listener import listen_tcp, listen_unix
+from agentlab.control.loop import IOLoop
+from agentlab.control.preamble import OPAQUE_METADATA, Metadata, Preamble
+from agentlab.control.security import ControlSecurity
+from agentlab.control.serving import Handler, Serving
+from agentlab.control.session import Session
+from agentlab.control.stream import Stream
+from agentlab.control.workers import WorkerPool
+from agentlab.errors import RefusedError, WrongAddressError
+
+__all__ = ["ControlDaemon", "Peer"]
+
+log = logging.getLogger(__name__)
+
+ENOUGH_FILES: Final = 16384
+HOUSEKEEPING: Final = 5.0
+
+
+class ControlDaemon:
+    """Serves objects by id at one address. All methods may be called by any thread.
+
+    It listens as soon as it is built, and answers once it is started. One I/O thread accepts and watches, worker
+    threads run the calls; an idle connection has no thread.
+
+    Args:
+        unixsocket: Path of the unix socket, at most 107 bytes. Its mode is 0600.
+        host: Without ``unixsocket``: where to listen, 127.0.0.1 if None.
+        port: TCP port, 0 for a free one.
+        security: ``'keys'`` or ``'none'``; ``config['SECURITY']`` if None.
+        name: What its threads are called.
+        max_workers: How many calls run at once; more wait.
+
+    Raises:
+        RefusedError: other machines could connect, and the security is by key.
+        WrongAddressError: the path is too long, or the host unknown.
+        OSError: ``Address already in use``, ``Permission denied`` and the like.
+    """
+
+    def __init__(
+        self,
+        *,
+        unixsocket: str | None = None,
+        host: str | None = None,
+        port: int = 0,
+        security: str | None = None,
+        name: str = "control",
+        max_workers: int = 128,
+    ) -> None:
+        self._security = ControlSecurity(security)
+        self.counters = Counters("connections", "refused", "bad_messages", "calls", "oneway")
+        self._name = name
+        if not unixsocket:
+            self._security.check_key()
+        listener = (
+            listen_unix(unixsocket)
+            if unixsocket
+            else listen_tcp("127.0.0.1" if host is None else host, port, self._security.mode)
+        )
+        listener.sock.setblocking(False)
+        self.location = listener.location
+        self._stock = _stock_daemon(str(self.location)) if self._security.open else None
+        self._policy = self._security.request_policy()
+        self._pool = WorkerPool(name, max_workers)
+        self._loop = IOLoop(listener, self._greet, self._submit, self.counters)
+        self._serving = Serving(self.counters, self._pool, self._stock, self._loop.give_back)
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._sessions: set[Session] = set()
+        self._closing = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def serve(self, object_id: str, handler: Handler) -> str:
+        """Serve an object.
+
+        Args:
+            object_id: Up to 512 bytes without spaces and ``@``.
+            handler: Called with payload and peer in a worker thread, by several at once; gives the answer's payload.
+                What it raises is logged, and the caller gets a RemoteError.
+
+        Returns:
+            The object's URI.
+
+        Raises:
+            WrongAddressError: that id cannot be used, or is served already.
+        """
+        uri = self.location.uri(object_id)
+        with self._lock:
+            if object_id in self._serving.handlers or (self._stock is not None and self._stock.serves(object_id)):
+                raise WrongAddressError(
+                    f"an object {object_id!r} is served already; end that with unserve(), or choose another id"
+                )
+            self._serving.handlers[object_id] = handler
+            if self._stock is not None:
+                self._stock.add_opaque(object_id, handler)
+        return uri
+
+    def serve_stock(self, object_id: str, obj: Any) -> str:
+        """Serve an ordinary object, its class marked with ``@Pyro5.api.expose``, for stock Pyro5 clients.
+
+        Returns:
+            The object's URI.
+
+        Raises:
+            RefusedError: the security is by key; stock clients cannot prove it.
+            WrongAddressError: that id cannot be used, or is served already.
+        """
+        uri = self.location.uri(object_id)
+        if self._stock is None:
+            raise RefusedError(
+                f"refused to serve {object_id!r} to stock Pyro5 clients, which cannot prove the key; it needs SECURITY 'none'"
+            )
+        with self._lock:
+            if self._stock.serves(object_id):
+                raise WrongAddressError(
+                    f"an object {object_id!r} is served already; end that with unserve(), or choose another id"
+                )
+            self._stock.add(object_id, obj)
+        return uri
+
+    def unserve(self, object_id: str) -> None:
+        """Serve an object no longer; one that is not served is fine."""
+        with self._lock:
+            self._serving.handlers.pop(object_id, None)
+            if self._stock is not None:
+                self._stock.remove(object_id)
+
+    def start(self) -> None:
+        """Start to answer. Returns at once; twice is fine."""
+        with self._lock:
+            if self._thread is not None or self._closing:
+                return
+            _raise_file_limit()
+            self._thread = threading.Thread(target=self._loop.run, name=f"{self._name}-io", daemon=True)
+            if self._stock is not None:
+                self._loop.every(HOUSEKEEPING, self._stock.housekeep)
+            self._thread.start()
+
+    def every(self, period: float, function: Callable[[], None]) -> None:
+        """Call a function every ``period`` seconds in the I/O thread, first after one period; it must not block."""
+        self._loop.every(period, function)
+
+    def close(self, *, timeout: float = 1.0) -> None:
+        """Stop accepting, let calls in flight end, close all connections and end the threads. Twice is fine.
+
+        Called by a handler, it leaves that handler's connection open until its answer is sent.
+
+        Args:
+            timeout: Seconds that calls in flight get; then their connections are closed, and their callers see it.
+        """
+        with self._lock:
+            if self._closing:
+                return
+            self._closing = True
+        deadline = time.monotonic() + timeout
+        self._end_loop(timeout)
+        in_flight = self._serving.stop()
+        self._hang_up(except_for=in_flight)
+        self._serving.wait_calm(max(deadline - time.monotonic(), 0.0))
+        own = self._serving.own_session()
+        self._hang_up(except_for={own} if own else set())
+        self._pool.close()
+        self._pool.join(max(deadline - time.monotonic(), 0.1))
+        with self._lock:
+            left = self._sessions - self._serving.stop()
+        for session in left:  # what no worker came to any more
+            session.close()
+
+    def _hang_up(self, except_for: set[Session]) -> None:
+        with self._lock:
+            sessions = self._sessions - except_for
+        for session in sessions:
+            session.stream.shutdown()
+
+    def _end_loop(self, timeout: float) -> None:
+        self._loop.stop()
+        if self._thread is None:
+            self._loop.finish()
+        elif self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    # ---------------------------------------------------------------- the I/O thread
+
+    def _greet(self, sock: socket.socket) -> Session:
+        authenticator = self._security.authenticator(sock, server=True)
+        peer = self._security.peer(sock, authenticator, _address(sock))
+        preamble = Preamble(authenticator, self._security.handshake_policy(frames.CONNECT), self._metadata)
+        session = Session(Stream(sock), preamble, peer, self._policy, self._forget)
+        with self._lock:
+            self._sessions.add(session)
+        return session
+
+    def _metadata(self, object_id: str) -> Metadata | None:
+        if object_id in self._serving.handlers:
+            return OPAQUE_METADATA
+        return self._stock.metadata(object_id) if self._stock is not None else None
+
+    def _submit(self, session: Session) -> None:
+        self._serving.submit(session)
+
+    def _forget(self, session: Session) -> None:
+        with self._lock:
+            self._sessions.discard(session)
+        if self._stock is not None and session.stock is not None:
+            self._stock.forget(session.stock)
+
+
+def _stock_daemon(location: str) -> Any:
+    from agentlab.control.stock import StockDaemon  # imports Pyro5's server, which nobody else needs
+
+    return StockDaemon(location)
+
+
+def _address(sock: socket.socket) -> str:
+    if sock.family in {socket.AF_INET, socket.AF_INET6}:
+        host, port = sock.getpeername()[:2]
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return str(sock.getsockname())
+
+
+def _raise_file_limit() -> None:
+    """Let this process have more open files than the usual 1,024, as each idle connection is one."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,148 @@
+"""Every exception that agentlab raises on purpose.
+
+The tree (the builtin in brackets is a base too, so that ``except TimeoutError`` and its like work)::
+
+    AgentLabError
+    ├── ConfigurationError [ValueError]      a setting, an option or a file says something that cannot be
+    ├── WrongAddressError [ValueError]       an address, kind, transport or serializer that does not exist or does not fit
+    ├── AliasError [LookupError]             no socket of that alias, or the alias is taken
+    ├── SerializationError [ValueError]      a value that cannot be turned into bytes, or bytes into a value
+    ├── MessageTimeoutError [TimeoutError]   a send, receive or wait that did not end in time
+    ├── HandlerError [TypeError]             a handler that cannot be called as its socket needs
+    ├── AgentStartError [RuntimeError]       an agent or server process that failed, died or hung while starting
+    ├── NameServerError [RuntimeError]
+    │   ├── NameServerUnavailableError [TimeoutError]  nobody answers at that address
+    │   ├── NameTakenError [ValueError]      a live holder has that name
+    │   └── UnknownNameError [LookupError]   nobody has that name
+    ├── CommunicationError [RuntimeError]
+    │   ├── ConnectError [ConnectionError]   nothing was sent: the call has certainly not run
+    │   ├── ConnectionLostError [ConnectionError]  the other side went away: the call may have run
+    │   ├── CallTimeoutError [TimeoutError]  no answer in time: the call may have run, or may run yet
+    │   └── DeadlockError                    agents wait for each other in a circle
+    ├── RefusedError [PermissionError]       the other side has not proved the lab's key, or security forbids it
+    ├── AgentStoppedError [RuntimeError]     the agent's loop does not run, so nobody would execute a safe call
+    └── RemoteError [RuntimeError]           an error of another process whose own type cannot be rebuilt here
+
+All of them survive pickling: an exception is built from its arguments alone.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AgentLabError(Exception):
+    """Base of every exception of agentlab."""
+
+
+class ConfigurationError(AgentLabError, ValueError):
+    """A setting, an option or a file says something that cannot be."""
+
+
+class WrongAddressError(AgentLabError, ValueError):
+    """An address, kind, transport or serializer that does not exist, or does not fit."""
+
+
+class AliasError(AgentLabError, LookupError):
+    """No socket has that alias, or the alias is taken."""
+
+
+class SerializationError(AgentLabError, ValueError):
+    """A value that cannot be turned into bytes, or bytes that cannot be turned into a value."""
+
+
+class MessageTimeoutError(AgentLabError, TimeoutError):
+    """A send, a receive or a wait did not end in time."""
+
+
+class HandlerError(AgentLabError, TypeError):
+    """A handler that cannot be called in the way its socket needs."""
+
+
+class AgentStartError(AgentLabError, RuntimeError):
+    """A process failed, died or hung while it was started."""
+
+
+class NameServerError(AgentLabError, RuntimeError):
+    """Base of the errors of name servers."""
+
+
+class NameServerUnavailableError(NameServerError, TimeoutError):
+    """Nobody answers as a name server at that address."""
+
+
+class NameTakenError(NameServerError, ValueError):
+    """A live holder has that name already."""
+
+
+class UnknownNameError(NameServerError, LookupError):
+    """Nobody is registered under that name."""
+
+
+class CommunicationError(AgentLabError, RuntimeError):
+    """Base of the errors between a caller and the process it calls."""
+
+
+class ConnectError(CommunicationError, ConnectionError):
+    """No connection came about: the call has certainly not run."""
+
+
+class ConnectionLostError(CommunicationError, ConnectionError):
+    """The connection broke while a call was under way: the call may have run."""
+
+
+class CallTimeoutError(CommunicationError, TimeoutError):
+    """No answer came in time: the call may have run, or may run yet."""
+
+
+class DeadlockError(CommunicationError):
+    """Agents wait for each other in a circle; nobody could ever answer."""
+
+
+class RefusedError(AgentLabError, PermissionError):
+    """A peer has not proved the lab's key, or the security in force forbids what was asked."""
+
+
+class AgentStoppedError(AgentLabError, RuntimeError):
+    """The agent's loop does not run, so nobody would execute the call."""
+
+
+class RemoteError(AgentLabError, RuntimeError):
+    """An error raised in another process whose own type cannot be rebuilt here.
+
+    Args:
+        message: One line: what was raised there.
+        type_name: Dotted name of the exception's type in the other process.
+        remote_traceback: The traceback as text, as the other process saw it.
+    """
+
+    def __init__(self, message: str = "", type_name: str = "", remote_traceback: str = "") -> None:
+        super().__init__(message, type_name, remote_traceback)
+        self.type_name = type_name
+        self.remote_traceback = remote_traceback
+
+    def __str__(self) -> str:
+        message, type_name, _ = self.args
+        return f"{type_name}: {message}" if type_name else str(message)
+
+
+def nearest(name: str, known: Iterable[str], *, limit: int = 8) -> str:
+    """Give the tail of an error message that helps with a misspelt name.
+
+    Args:
+        name: What was asked for.
+        known: What there is.
+        limit: How many known names to list at most.
+
+    Returns:
+        Text such as ``; did you mean 'Alice'? known names: 'Alice', 'Bob'``, or ``; none is known``.
+    """
+    names = sorted(known)
+    if not names:
+        return "; none is known"
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    listed = ", ".join(repr(n) for n in names[:limit])
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return f"{hint} known names: {listed}{more}"

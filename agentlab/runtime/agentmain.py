@@ -1,0 +1,226 @@
+"""One agent in a process of its own: what the child runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+import traceback
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+import cloudpickle
+
+from agentlab.agent.agent import Agent
+from agentlab.agent.door import Door, serve_orders
+from agentlab.agent.faults import checked_on_error
+from agentlab.control.daemon import ControlDaemon
+from agentlab.errors import AgentLabError, ConfigurationError
+from agentlab.nameserver.client import Heartbeat, NameServerClient
+from agentlab.runtime.child import ChildLink
+from agentlab.runtime.directory import NameDirectory
+from agentlab.settings import config
+from agentlab.transport.context import end_context
+from agentlab.transport.ipc import IpcClaim, ipc_path
+from agentlab.wire.address import SocketAddress, address_to_host_port
+
+TARGET = "agentlab.runtime.agentmain:main"
+RESTART_CODE = 75
+"""Exit code of an agent that asks to be started again."""
+GRACE = 5.0
+"""Seconds that an agent which was told to end may still work on what it is handling."""
+
+
+@dataclass
+class Spec:
+    """What an agent is to be."""
+
+    name: str
+    nsaddr: SocketAddress
+    addr: Any = None
+    base: type[Agent] = Agent
+    serializer: str | None = None
+    transport: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    on_error: str | None = None
+    run: bool = True
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What an agent's process tells when it is ready."""
+
+    name: str
+    uri: str
+    methods: list[str]
+
+
+def dump_spec(spec: Spec) -> bytes:
+    """Give a spec as bytes, with classes that others cannot import by value.
+
+    Raises:
+        ConfigurationError: an attribute or the class cannot be sent to another process.
+    """
+    try:
+        return cloudpickle.dumps(spec, protocol=5)
+    except Exception as error:
+        raise ConfigurationError(f"class or attributes of agent {spec.name!r} cannot be sent to its process: {error}") from error
+
+
+class HostedAgent:
+    """An agent with its control daemon and its name, in this process. Built, served and ended in one thread.
+
+    Args:
+        spec: What it is to be.
+
+    Raises:
+        Exception: whatever kept it from being built; nothing is left then.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec = spec
+        self.instance = secrets.token_hex(8)
+        self._stack = contextlib.ExitStack()
+        try:
+            self._build()
+        except BaseException:
+            self.close()
+            raise
+
+    def _build(self) -> None:
+        spec = self.spec
+        host, port = address_to_host_port(spec.addr)
+        self.agent = agent = spec.base(spec.name, host, spec.serializer, spec.transport, spec.attributes)
+        self._stack.callback(agent._close)
+        if spec.on_error is not None:
+            agent.on_error = checked_on_error(spec.on_error)
+        agent.nsaddr = spec.nsaddr
+        self.door = Door(agent)
+        self.daemon = self._open_daemon(host, port)
+        self._stack.callback(self.daemon.close)
+        self.uri = self.door.uri = self.daemon.serve(self.instance, self.door.handle)
+        directory = NameDirectory(spec.nsaddr)
+        agent._directory = directory
+        self._stack.callback(directory.close)
+        agent._loop.owner = threading.get_ident()
+        agent.on_init()
+        self.daemon.start()
+        self._register()
+
+    def _open_daemon(self, host: str | None, port: int | None) -> ControlDaemon:
+        if host is not None or port is not None or os.name != "posix":
+            return ControlDaemon(host=host or "127.0.0.1", port=port or 0, name="agentlab-control")
+        path = ipc_path(f"agent-{self.instance}")
+        claim = IpcClaim(path)  # so that the file of a killed agent is swept away
+        self._stack.callback(claim.release)
+        return ControlDaemon(unixsocket=path, name="agentlab-control")
+
+    def _register(self) -> None:
+        spec, agent = self.spec, self.agent
+        self._names = NameServerClient(spec.nsaddr)
+        self._stack.callback(self._names.close)
+        metadata = {
+            "class": f"{type(agent).__module__}.{type(agent).__qualname__}",
+            "host": os.uname().nodename if hasattr(os, "uname") else "",
+            "pid": os.getpid(),
+            "started": time.time(),
+            "tags": list(spec.tags),
+        }
+        registration = self._names.register(
+            spec.name, self.uri, instance=self.instance, metadata=metadata, lease=config["LEASE"]
+        )
+        self._stack.callback(self._unregister)
+        heartbeat = Heartbeat(spec.nsaddr, registration)
+        self._stack.callback(heartbeat.close)
+        self.daemon.every(heartbeat.period, lambda: heartbeat.beat() or None)  # type: ignore[func-returns-value]
+
+    def _unregister(self) -> None:
+        with contextlib.suppress(AgentLabError):  # the name server may have gone before: the lease does the rest
+            self._names.timeout = 1.0
+            self._names.remove(self.spec.name, instance=self.instance)
+
+    def serve(self) -> None:
+        """Be the agent's thread until it is to end."""
+        agent = self.agent
+        serve_orders(self.door)
+        try:
+            agent.on_stop()
+        except Exception as error:  # noqa: BLE001 - a door: the user's hook must not keep the agent from ending
+            agent._faults.failed(error, "on_stop()")
+
+    def close(self) -> None:
+        """Give up the name, the sockets and the daemon; twice is fine."""
+        deadline = time.monotonic() + 1.0
+        while self.__dict__.get("door") is not None and self.door.in_flight and time.monotonic() < deadline:
+            self.agent._loop.mailbox.close("the agent has shut down")
+            time.sleep(0.001)  # answers on their way out: the asker of the shutdown is one of them
+        self._stack.close()
+
+
+def main(payload: bytes, link: ChildLink) -> None:
+    """Be an agent: the child's main function."""
+    spec: Spec = cloudpickle.loads(payload)
+    try:
+        hosted = HostedAgent(spec)
+    except Exception:  # noqa: BLE001 - the main of a child: the starter gets the traceback
+        link.failed(traceback.format_exc())
+        return
+    agent, state = hosted.agent, hosted.agent._state
+    _handle_signals(agent)
+    link.on_parent_gone = lambda: _end_soon(agent)
+    state.end_process = lambda: os.kill(os.getpid(), signal.SIGKILL) if os.name == "posix" else os._exit(1)
+    ready = cloudpickle.dumps(Ready(spec.name, hosted.uri, hosted.door.names()))
+    try:
+        if spec.run:
+            state.run_asked = True
+            agent._loop.post(lambda: link.ready(ready))  # the first thing that the running loop does
+        else:
+            link.ready(ready)
+        hosted.serve()
+        if not link.said:
+            link.failed(agent.last_error() or "the agent ended before it ran")
+    finally:
+        hosted.close()
+        _end_context_soon()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if state.restart_asked:
+        os._exit(RESTART_CODE)
+
+
+def _handle_signals(agent: Agent) -> None:
+    interrupts = 0
+
+    def end(number: int, _frame: types.FrameType | None) -> None:
+        nonlocal interrupts
+        interrupts += number == signal.SIGINT
+        if interrupts > 1:
+            os._exit(130)
+        _end_soon(agent)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+
+
+def _end_soon(agent: Agent) -> None:
+    """Ask the agent to end; what it is handling gets some time, and no more."""
+    threading.Timer(GRACE, os._exit, (1,)).start()
+    agent._state.ending = True
+    agent._loop.wake()
+
+
+def _end_context_soon() -> None:
+    """Let unsent messages go out, for their linger and not longer."""
+    ender = threading.Thread(target=end_context, daemon=True)
+    ender.start()
+    linger = config["LINGER"]
+    ender.join(None if linger < 0 else linger + 0.5)
+
+
+__all__ = ["RESTART_CODE", "TARGET", "HostedAgent", "Ready", "Spec", "dump_spec", "main"]

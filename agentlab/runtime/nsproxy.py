@@ -1,0 +1,262 @@
+"""The handle of a name server, and of all agents that it knows."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+from agentlab.errors import AgentLabError, MessageTimeoutError, UnknownNameError
+from agentlab.nameserver.client import Change, NameServerClient, Registration, Watch
+from agentlab.runtime.calling import Caller
+from agentlab.runtime.child import Child
+from agentlab.runtime.nsmain import start_nameserver
+from agentlab.runtime.proxy import Proxy
+from agentlab.settings import NAMESERVER_VARIABLE
+from agentlab.transport.ipc import sweep_stale
+from agentlab.wire.address import SocketAddress
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32
+STEP = 0.005
+
+
+class NSProxy:
+    """A remote handle of a name server. Any number of threads may use it.
+
+    Args:
+        nsaddr: Its address; None: ``AGENTLAB_NAMESERVER_ADDRESS``.
+        timeout: Seconds to wait for its answer.
+
+    Raises:
+        NameServerUnavailableError: nobody answers there in time (a TimeoutError).
+    """
+
+    def __init__(self, nsaddr: Any = None, timeout: float = 3.0) -> None:
+        self._names = NameServerClient(nsaddr, timeout=timeout)
+        self._wait_for_answer(timeout)
+
+    def _wait_for_answer(self, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self._names.ping()
+            except AgentLabError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(STEP)
+            else:
+                return
+
+    def agents(self, *, tag: str | None = None) -> list[str]:
+        """Give the names of the registered agents, sorted; with `tag` only those that have it."""
+        return sorted(self.registrations(tag=tag))
+
+    def registrations(self, **conditions: Any) -> dict[str, Registration]:
+        """Give the registrations of agents with their metadata; conditions as for :meth:`list`."""
+        return {n: r for n, r in self._names.list(**conditions).items() if r.uri != "" and n != "Pyro.NameServer"}
+
+    def list(self, **conditions: Any) -> dict[str, str]:
+        """Give name -> URI of everything registered.
+
+        Args:
+            **conditions: ``prefix``, ``regex``, ``tag``, ``meta_all``, ``meta_any``.
+        """
+        return {name: registration.uri for name, registration in self._names.list(**conditions).items()}
+
+    def proxy(self, name: str, timeout: float = 3.0, safe: bool | None = None) -> Proxy:
+        """Give a proxy of an agent, waiting up to `timeout` seconds for it."""
+        return Proxy(name, self._names.address, timeout=timeout, safe=safe)
+
+    def addr(self, agent: str | None = None, alias: str | None = None) -> Any:
+        """Give the name server's own address, or the address of an agent's socket."""
+        if agent is None:
+            return self._names.address
+        if alias is None:
+            raise TypeError("addr(agent, alias) needs both; addr() gives the name server's own address")
+        with self.proxy(agent) as proxy:
+            return proxy.addr(alias)
+
+    def ping(self) -> str:
+        """Give ``'pong'``."""
+        return self._names.ping()
+
+    def register(self, name: str, uri: str, **options: Any) -> None:
+        """Register a URI under a name, without a lease: it stays until it is removed. Options: ``metadata``, ``replace``."""
+        self._names.register(name, str(uri), instance=f"manual-{uri}", **options)
+
+    def lookup(self, name: str) -> str:
+        """Give the URI of a name. Raises UnknownNameError when nobody has it."""
+        return self._names.lookup(name).uri
+
+    def remove(self, name: str, uri: str | None = None) -> bool:
+        """Take a name away, with `uri` only from that holder; tell whether it was there."""
+        return self._names.remove(name, uri=uri)
+
+    def watch(self, callback: Callable[[Change], object]) -> Watch:
+        """Call a function, in a thread of ours, with every registration that comes, changes or goes."""
+        return self._names.watch(callback)
+
+    def info(self) -> dict[str, Any]:
+        """Give what the name server counts."""
+        return self._names.info()
+
+    # --- the end --------------------------------------------------------------------------------------------------
+
+    def shutdown_agents(self, timeout: float = 10.0) -> None:
+        """Shut every registered agent down: all are asked at once, killed after half the time.
+
+        Args:
+            timeout: Seconds until all must be gone.
+
+        Raises:
+            MessageTimeoutError: some are left; the text names them. It may be called again (a TimeoutError).
+        """
+        deadline = time.monotonic() + timeout
+        self._ask_all(self.registrations(), "shutdown")
+        if self._wait_until_none(time.monotonic() + timeout / 2):
+            return
+        left = self.registrations()
+        self._kill_all(left)
+        if not self._wait_until_none(deadline):
+            names = ", ".join(repr(name) for name in self.agents())
+            raise MessageTimeoutError(f"agents not shutdown after {timeout:g} s: {names}; call it again, or end their processes")
+
+    def _ask_all(self, agents: dict[str, Registration], what: str) -> None:
+        def ask(item: tuple[str, Registration]) -> None:
+            name, registration = item
+            caller = Caller(name, registration.uri, None)
+            with contextlib.suppress(AgentLabError):
+                caller.cast(what, (), {}, safe=False)
+            caller.close()
+
+        if agents:
+            with ThreadPoolExecutor(min(AT_ONCE, len(agents))) as pool:
+                list(pool.map(ask, agents.items()))
+
+    def _kill_all(self, agents: dict[str, Registration]) -> None:
+        """End those that did not hear, or could not: by call, then by signal on this machine; their names go too."""
+        self._ask_all(agents, "kill")
+        here = os.uname().nodename if hasattr(os, "uname") else ""
+        for name, registration in agents.items():
+            pid = registration.metadata.get("pid")
+            if registration.metadata.get("host") == here and isinstance(pid, int) and _is_agent(pid):
+                with contextlib.suppress(OSError):
+                    os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
+            with contextlib.suppress(UnknownNameError):
+                self._names.remove(name, uri=registration.uri)
+        sweep_stale()
+
+    def _wait_until_none(self, deadline: float) -> bool:
+        while self.registrations():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(STEP)
+        return True
+
+    def shutdown(self, timeout: float = 10.0) -> None:
+        """Shut every agent down, then the name server. Args and Raises: as for :meth:`shutdown_agents`."""
+        self.shutdown_agents(timeout)
+        self._names.shutdown()
+        self._wait_until_gone(time.monotonic() + max(timeout, 1.0))
+        if os.environ.get(NAMESERVER_VARIABLE) == str(self._names.address):
+            del os.environ[NAMESERVER_VARIABLE]
+        self.release()
+
+    def _wait_until_gone(self, deadline: float) -> None:
+        self._names.timeout = 0.5
+        while time.monotonic() < deadline:
+            try:
+                self._names.ping()
+            except AgentLabError:
+                return
+            time.sleep(STEP)
+        raise MessageTimeoutError(f"the name server at {self._names.address} still answers after its shutdown; call it again")
+
+    def release(self) -> None:
+        """Close the connections; the next call opens one again."""
+        self._names.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return f"<NSProxy of {self._names.address}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NSProxy, (self._names.address,)
+
+
+def _is_agent(pid: int) -> bool:
+    """Tell whether a process id still belongs to a Python process: ids are used again."""
+    try:
+        import psutil  # noqa: PLC0415 - only when something must be killed
+
+        return "python" in psutil.Process(pid).name().lower() or "agent" in psutil.Process(pid).name().lower()
+    except (psutil.Error, ImportError):
+        return False
+
+
+class NameServer:
+    """The process of a name server, as its starter sees it.
+
+    Args:
+        addr: Host and port; None: 127.0.0.1 and a free port.
+        start_method: ``forkserver`` or ``spawn``; None: ``config['START_METHOD']``.
+        detach: Whether it outlives this process.
+    """
+
+    def __init__(self, addr: Any = None, *, start_method: str | None = None, detach: bool = False) -> None:
+        self._wanted = addr
+        self._options: dict[str, Any] = {"start_method": start_method, "detach": detach}
+        self._child: Child | None = None
+        self.addr: SocketAddress | None = None
+
+    def start(self) -> SocketAddress:
+        """Start the process; returns its address when it serves. Raises AgentStartError (a RuntimeError) when it cannot."""
+        self._child, self.addr = start_nameserver(self._wanted, **self._options)
+        return self.addr
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id, or None before it was started."""
+        return None if self._child is None else self._child.pid
+
+    def proxy(self) -> NSProxy:
+        """Give its handle."""
+        return NSProxy(self.addr)
+
+    def shutdown_agents(self, timeout: float = 10.0) -> None:
+        """Shut every agent down that is registered there."""
+        self.proxy().shutdown_agents(timeout)
+
+    def shutdown(self, timeout: float = 10.0) -> None:
+        """Shut every agent down, then the name server."""
+        self.proxy().shutdown(timeout)
+        self.join(timeout)
+
+    def is_alive(self) -> bool:
+        """Tell whether the process lives."""
+        return self._child is not None and self._child.is_alive()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for its end, up to `timeout` seconds."""
+        if self._child is not None:
+            self._child.join(timeout)
+
+    def kill(self) -> None:
+        """End it now, with SIGKILL; agents go on without it."""
+        if self._child is not None:
+            self._child.kill()
+
+
+__all__ = ["NSProxy", "NameServer"]

@@ -1,0 +1,264 @@
+"""Proxies: remote handles of agents. Their methods and attributes are the agent's own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Self
+
+from agentlab.errors import CommunicationError, MessageTimeoutError
+from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.places import nameserver_address
+from agentlab.runtime.calling import Caller
+from agentlab.settings import config
+from agentlab.wire.address import SocketAddress
+
+FUTURE_THREADS = 64
+_POLL = 0.01  # the name is registered before the loop runs, and nobody announces that it does
+
+_pool: ThreadPoolExecutor | None = None
+_pool_lock = threading.Lock()
+
+
+def _executor() -> ThreadPoolExecutor:
+    global _pool  # noqa: PLW0603 - one per process, made when first used
+    with _pool_lock:
+        if _pool is None:
+            _pool = ThreadPoolExecutor(FUTURE_THREADS, thread_name_prefix="agentlab-future")
+        return _pool
+
+
+class _Core:
+    """What all views of one proxy share."""
+
+    def __init__(self, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None) -> None:
+        self.name = name
+        self.nsaddr = nsaddr
+        self.safe = safe
+        self.caller = Caller(name, uri, self._find if nsaddr is not None else None)
+        self._methods = None if methods is None else set(methods)
+
+    def _find(self) -> str:
+        with NameServerClient(self.nsaddr) as names:
+            return names.lookup(self.name).uri
+
+    @property
+    def methods(self) -> set[str]:
+        if self._methods is None:
+            self._methods = set(self.caller.call("_describe", (), {}, safe=False, timeout=config["PATIENCE"])["methods"])
+        return self._methods
+
+
+class RemoteMethod:
+    """A method of an agent; calling it calls the agent, in the way that its proxy's view says."""
+
+    def __init__(self, proxy: Proxy, name: str) -> None:
+        self._proxy = proxy
+        self.__name__ = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        proxy = self._proxy
+        core, flavor = proxy._core, proxy._flavor
+        safe = proxy._is_safe()
+        if flavor == "oneway":
+            return core.caller.cast(self.__name__, args, kwargs, safe=False)
+        call = _Bound(core.caller, self.__name__, args, kwargs, safe, proxy._limit)
+        if flavor == "call":
+            return call()
+        future: Future[Any] = _executor().submit(call)
+        return future if flavor == "future" else asyncio.wrap_future(future)
+
+    def __repr__(self) -> str:
+        return f"<method {self.__name__!r} of agent {self._proxy._core.name!r}>"
+
+    @property
+    def __doc__(self) -> str:  # type: ignore[override]
+        try:
+            text, signature = self._proxy._core.caller.call("_document", (self.__name__,), {}, safe=False, timeout=3.0)
+        except CommunicationError as error:
+            return f"({error})"
+        return f"{self.__name__}{signature}\n\n{text}"
+
+
+class _Bound:
+    def __init__(self, caller: Caller, name: str, args: Any, kwargs: Any, safe: bool, limit: float | None) -> None:
+        self._call = (caller, name, args, kwargs, safe, limit)
+
+    def __call__(self) -> Any:
+        caller, name, args, kwargs, safe, limit = self._call
+        return caller.call(name, args, kwargs, safe=safe, timeout=limit)
+
+
+class Proxy:
+    """A remote handle of an agent, made from its name. Any number of threads may use it; it may be pickled and sent.
+
+    The agent's methods and public attributes are its own: ``proxy.method(1)``, ``proxy.x``, ``proxy.x = 1``.
+    ``proxy.unsafe``, ``proxy.safe``, ``proxy.oneway``, ``proxy.future``, ``proxy.aio`` and ``proxy.timeout(2.0)`` are
+    views that call in another way; they change nothing of the proxy they come from.
+
+    A safe call runs in the agent's loop, one at a time; an unsafe one at once, in another thread. A oneway call returns
+    None when it is sent, and runs as an unsafe one. When the agent was started again elsewhere, the next call finds it there.
+
+    Args:
+        name: The agent's name.
+        nsaddr: The name server's address; None: ``AGENTLAB_NAMESERVER_ADDRESS``.
+        timeout: Seconds to wait for the name, and for an answer of its agent.
+        safe: Whether calls are safe by default; None: ``config['SAFE']``.
+
+    Raises:
+        NameServerUnavailableError: nobody answers there.
+        UnknownNameError: nobody has that name in time (a LookupError).
+        CommunicationError: somebody has it, and does not answer.
+    """
+
+    _core: _Core
+    _flavor: str
+    _limit: float | None
+    _safe: bool | None
+
+    def __init__(self, name: str, nsaddr: Any = None, timeout: float = 3.0, safe: bool | None = None) -> None:
+        address = nameserver_address(nsaddr)
+        deadline = time.monotonic() + timeout
+        with NameServerClient(address) as names:
+            uri = names.wait_for(name, timeout).uri
+            core = _Core(name, uri, address, safe, None)
+            while True:
+                left = max(0.05, deadline - time.monotonic())
+                try:
+                    core.caller.call("ping", (), {}, safe=False, timeout=left)
+                    break
+                except CommunicationError:
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(_POLL)  # registered, but killed or just coming back: its next registration may come
+        self._set(core, "call", None, None)
+
+    def _set(self, core: _Core, flavor: str, limit: float | None, safe: bool | None) -> Self:
+        for key, value in (("_core", core), ("_flavor", flavor), ("_limit", limit), ("_safe", safe)):
+            object.__setattr__(self, key, value)
+        return self
+
+    @classmethod
+    def _made(cls, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None = None) -> Proxy:
+        return cls.__new__(cls)._set(_Core(name, uri, nsaddr, safe, methods), "call", None, None)
+
+    def _view(self, flavor: str | None = None, limit: float | None = None, safe: bool | None = None) -> Proxy:
+        return Proxy.__new__(Proxy)._set(
+            self._core,
+            flavor or self._flavor,
+            self._limit if limit is None else limit,
+            self._safe if safe is None else safe,
+        )
+
+    def _is_safe(self) -> bool:
+        for choice in (self._safe, self._core.safe):
+            if choice is not None:
+                return choice
+        return bool(config["SAFE"])
+
+    # --- views ----------------------------------------------------------------------------------------------------
+
+    @property
+    def safe(self) -> Proxy:
+        """A view whose calls run in the agent's loop."""
+        return self._view("call", safe=True)
+
+    @property
+    def unsafe(self) -> Proxy:
+        """A view whose calls run at once, in another thread than the loop's."""
+        return self._view("call", safe=False)
+
+    @property
+    def oneway(self) -> Proxy:
+        """A view whose calls return None when they are sent."""
+        return self._view("oneway")
+
+    @property
+    def future(self) -> Proxy:
+        """A view whose calls return a :class:`concurrent.futures.Future` at once."""
+        return self._view("future")
+
+    @property
+    def aio(self) -> Proxy:
+        """A view whose calls are awaited: ``await proxy.aio.method()``."""
+        return self._view("aio")
+
+    def timeout(self, seconds: float) -> Proxy:
+        """Give a view whose calls raise :class:`CallTimeoutError` after so many seconds without an answer."""
+        return self._view(limit=float(seconds))
+
+    # --- the proxy's own ------------------------------------------------------------------------------------------
+
+    def wait_for_running(self, timeout: float = 3.0) -> Self:
+        """Wait until the agent's loop runs.
+
+        Args:
+            timeout: Seconds; negative: for ever.
+
+        Returns:
+            The proxy.
+
+        Raises:
+            MessageTimeoutError: it did not run in time (a TimeoutError).
+        """
+        deadline = None if timeout < 0 else time.monotonic() + timeout
+        while not self._core.caller.call("is_running", (), {}, safe=False, timeout=None if deadline is None else max(timeout, 0.1)):
+            if deadline is not None and time.monotonic() > deadline:
+                raise MessageTimeoutError(f"Timed out while waiting for agent {self._core.name!r} to run ({timeout:g} s)")
+            time.sleep(_POLL)
+        return self
+
+    def nsaddr(self) -> SocketAddress | None:
+        """Give the address of the name server that the agent was found at."""
+        return self._core.nsaddr
+
+    def release(self) -> None:
+        """Close the connections; the next call opens one again."""
+        self._core.caller.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    # --- the agent's ----------------------------------------------------------------------------------------------
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name.endswith("__"):
+            raise AttributeError(name)
+        core = self._core
+        if name in core.methods or name.startswith("_"):
+            return RemoteMethod(self, name)
+        is_value, value = core.caller.call("_attribute", (name,), {}, safe=False, timeout=self._limit)
+        if is_value:
+            return value
+        core.methods.add(name)
+        return RemoteMethod(self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._core.caller.call("set_attr", (), {name: value}, safe=self._is_safe(), timeout=self._limit)
+
+    def __dir__(self) -> list[str]:
+        own = [n for n in dir(type(self)) if not n.startswith("_")]
+        try:
+            return sorted({*own, *self._core.caller.call("_document", (), {}, safe=False, timeout=3.0)})
+        except CommunicationError:
+            return own
+
+    def __repr__(self) -> str:
+        return f"<Proxy of agent {self._core.name!r} at {self._core.caller.uri}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Proxy) and other._core.caller.uri == self._core.caller.uri
+
+    def __hash__(self) -> int:
+        return hash(self._core.name)
+
+    def __reduce__(self) -> tuple[Callable[..., Proxy], tuple[Any, ...]]:
+        core = self._core
+        return Proxy._made, (core.name, core.caller.uri, core.nsaddr, core.safe)
+

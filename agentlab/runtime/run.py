@@ -1,0 +1,100 @@
+"""Starting name servers, agents and loggers: one call each."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agentlab.agent.agent import Agent
+from agentlab.logs import Logger
+from agentlab.runtime.agentprocess import AgentProcess
+from agentlab.runtime.nsmain import start_nameserver
+from agentlab.runtime.nsproxy import NSProxy
+from agentlab.runtime.proxy import Proxy
+
+
+def run_nameserver(
+    addr: Any = None, base: type[NSProxy] = NSProxy, *, detach: bool = False, start_method: str | None = None
+) -> NSProxy:
+    """Start a name server in a process of its own and give its handle.
+
+    Its address is written to ``AGENTLAB_NAMESERVER_ADDRESS``, where agents and proxies of this program look.
+
+    Args:
+        addr: Host and port, as ``'127.0.0.1:9090'``; None: 127.0.0.1 and a free port.
+        base: Class of the handle.
+        detach: Whether it outlives this process.
+        start_method: ``forkserver`` or ``spawn``; None: ``config['START_METHOD']``.
+
+    Raises:
+        AgentStartError: it cannot serve there; the text says why (a RuntimeError).
+    """
+    _, address = start_nameserver(addr, detach=detach, start_method=start_method)
+    return base(address)
+
+
+def run_agent(
+    name: str = "",
+    nsaddr: Any = None,
+    addr: Any = None,
+    base: type[Agent] = Agent,
+    serializer: str | None = None,
+    transport: str | None = None,
+    safe: bool | None = None,
+    attributes: dict[str, Any] | None = None,
+    *,
+    on_error: str | None = None,
+    detach: bool = False,
+    inline: bool = False,
+    start_method: str | None = None,
+    timeout: float | None = None,
+    tags: tuple[str, ...] = (),
+) -> Proxy:
+    """Start an agent in a process of its own and give a proxy of it, running.
+
+    Args:
+        name: Its name; empty: a unique one is made up.
+        nsaddr: The name server's address; None: ``AGENTLAB_NAMESERVER_ADDRESS``.
+        addr: Host and port of its control daemon; None: a unix socket (127.0.0.1 where there are none).
+        base: Its class; local classes and those of a notebook travel too.
+        serializer: Serializer of its sockets; None: ``config['SERIALIZER']``.
+        transport: Transport of its sockets; None: ``config['TRANSPORT']``.
+        safe: Whether calls of this proxy are safe by default; None: ``config['SAFE']``.
+        attributes: Attributes to set before ``on_init``.
+        on_error: What an exception in a handler does: ``continue``, ``stop`` or ``restart``; None: what the class says.
+        detach: Whether it outlives this process.
+        inline: Run it in a thread of this process instead, for debuggers.
+        start_method: ``forkserver`` or ``spawn``; None: ``config['START_METHOD']``.
+        timeout: Seconds that it may take to start; None: ``config['START_TIMEOUT']``.
+        tags: Words by which the name server can list it.
+
+    Raises:
+        NameServerUnavailableError: no name server is known.
+        AgentStartError: it failed while starting (with its traceback), died, or took too long (a RuntimeError).
+    """
+    if inline:
+        from agentlab.runtime.inline import start_inline  # noqa: PLC0415 - for debuggers alone
+
+        return start_inline(
+            name, nsaddr, addr, base, serializer, transport, attributes, on_error=on_error, tags=tags, safe=safe
+        )
+    process = AgentProcess(
+        name,
+        nsaddr,
+        addr,
+        serializer,
+        transport,
+        base,
+        attributes,
+        on_error=on_error,
+        detach=detach,
+        start_method=start_method,
+        timeout=timeout,
+        tags=tags,
+    )
+    process.start(run=True)
+    return process.proxy(safe)
+
+
+def run_logger(name: str = "", nsaddr: Any = None, addr: Any = None, base: type[Logger] = Logger, **options: Any) -> Proxy:
+    """Start a Logger agent; args and errors as for :func:`run_agent`."""
+    return run_agent(name, nsaddr, addr, base, **options)

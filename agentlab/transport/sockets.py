@@ -1,0 +1,302 @@
+"""One ZeroMQ socket, as an agent uses it: made, bound or connected with its security, sent to, drained, closed.
+
+A socket belongs to the thread that made it. The loops that carry every message stand here, because a call more
+per message is what makes an agent slower than a bare loop: see ``docs/performance.rst``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import zmq
+
+from agentlab.errors import MessageTimeoutError, SerializationError, WrongAddressError
+from agentlab.settings import config
+from agentlab.transport import security
+from agentlab.transport.context import context
+from agentlab.transport.ipc import IpcClaim, ipc_path
+from agentlab.wire.address import SocketAddress
+
+Frame = Any
+"""A frame: bytes, or on receipt a buffer that was not copied."""
+
+ROLES: dict[str, int] = {
+    "REQ": zmq.REQ,
+    "REP": zmq.REP,
+    "PUSH": zmq.PUSH,
+    "PULL": zmq.PULL,
+    "PUB": zmq.XPUB,  # an XPUB tells who subscribes and when a subscriber is too slow
+    "SUB": zmq.SUB,
+    "ROUTER": zmq.ROUTER,
+    "DEALER": zmq.DEALER,
+}
+
+RECONNECT_MS = 20
+RECONNECT_MAX_MS = 1000
+ZERO_COPY = 64 * 1024  # bytes from which a frame is handed over instead of copied; below, copying is faster
+
+_NOBLOCK = zmq.NOBLOCK
+_SNDMORE = zmq.SNDMORE
+_RCVMORE = zmq.RCVMORE
+_Again = zmq.Again
+_base_send = zmq.backend.Socket.send
+
+
+class Socket:
+    """A ZeroMQ socket with its security and limits set.
+
+    Args:
+        role: ``REQ``, ``REP``, ``PUSH``, ``PULL``, ``PUB``, ``SUB``, ``ROUTER`` or ``DEALER``.
+        hwm: Messages queued per connection in each direction; None: ``config['HWM']``; 0: no limit.
+    """
+
+    def __init__(self, role: str, *, hwm: int | None = None) -> None:
+        self.role = role
+        self.z = context().socket(ROLES[role])
+        self._claim: IpcClaim | None = None
+        self.closed = False
+        self._limit = int(config["MAX_MESSAGE_SIZE"])
+        self._set_options(config["HWM"] if hwm is None else hwm)
+        self.send_bytes: Callable[[bytes], object] = partial(_base_send, self.z)
+        """Send one small frame, blocking: the shortest way there is."""
+
+    def _set_options(self, hwm: int) -> None:
+        z = self.z
+        z.set_hwm(hwm)
+        z.linger = 0  # close() says how long to wait
+        z.setsockopt(zmq.MAXMSGSIZE, self._limit)
+        z.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        z.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
+        z.copy_threshold = ZERO_COPY
+        if self.role == "REQ":  # after a timeout the socket is usable again, and a late reply is dropped
+            z.setsockopt(zmq.REQ_RELAXED, 1)
+            z.setsockopt(zmq.REQ_CORRELATE, 1)
+        elif self.role == "PUB":
+            z.setsockopt(zmq.XPUB_VERBOSER, 1)  # every subscription counts, not only the first of a topic
+            z.setsockopt(zmq.XPUB_NODROP, 1)  # a full subscriber is reported, and then counted: see publish()
+        elif self.role == "ROUTER":
+            z.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a client that is gone is reported, not ignored
+
+    # --- endpoints ------------------------------------------------------------------------------------------------
+
+    def bind(self, transport: str, address: str | SocketAddress | None) -> str | SocketAddress:
+        """Bind, and give the address that was bound.
+
+        Args:
+            transport: ``tcp``, ``ipc`` or ``inproc``.
+            address: For tcp a host and port (0: any free port); for ipc a name or None; for inproc a name.
+
+        Raises:
+            RefusedError: tcp elsewhere than on loopback while security is ``keys``.
+            WrongAddressError: the address is in use or cannot be bound.
+        """
+        if transport == "tcp":
+            assert isinstance(address, SocketAddress)
+            return self._bind_tcp(address)
+        if transport == "ipc":
+            path = ipc_path(None if address is None else str(address))
+            self._claim = IpcClaim(path)
+            security.secure_server(self.z, "ipc")
+            self._bind(f"ipc://{path}", path)
+            _private(path)
+            return path
+        self._bind(f"inproc://{address}", str(address))
+        return str(address)
+
+    def _bind_tcp(self, address: SocketAddress) -> SocketAddress:
+        security.check_bind_host(address.host)
+        host = security.resolve_host(address.host)
+        security.secure_server(self.z, "tcp")
+        if ":" in host:
+            self.z.setsockopt(zmq.IPV6, 1)
+        shown = f"[{host}]" if ":" in host else host
+        self._bind(f"tcp://{shown}:{address.port or '*'}", str(address))
+        bound = self.z.getsockopt(zmq.LAST_ENDPOINT)
+        port = int(bytes(bound).rstrip(b"\0").rsplit(b":", 1)[1])
+        return SocketAddress(address.host, port)
+
+    def _bind(self, endpoint: str, shown: str) -> None:
+        try:
+            self.z.bind(endpoint)
+        except zmq.ZMQError as error:
+            self.close(0)
+            raise WrongAddressError(f"{error.strerror}: cannot bind {shown}") from None
+
+    def connect(self, transport: str, endpoint: str) -> None:
+        """Connect to an endpoint such as ``tcp://127.0.0.1:80``; returns at once, the connection follows."""
+        security.secure_client(self.z, transport)
+        if "[" in endpoint:
+            self.z.setsockopt(zmq.IPV6, 1)
+        try:
+            self.z.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close(0)
+            raise WrongAddressError(f"cannot connect to {endpoint}: {error.strerror}") from None
+
+    def disconnect(self, endpoint: str) -> None:
+        """Take one endpoint back; unknown ones are ignored."""
+        with contextlib.suppress(zmq.ZMQError):
+            self.z.disconnect(endpoint)
+
+    def close(self, linger: float = 0.0) -> None:
+        """Close; twice is fine.
+
+        Args:
+            linger: Seconds that unsent messages are kept for in the background; negative: for ever.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        self.z.close(linger=-1 if linger < 0 else int(linger * 1000))
+        if self._claim is not None:
+            self._claim.release()
+
+    # --- sending --------------------------------------------------------------------------------------------------
+
+    def send(self, frames: Frame | Sequence[Frame], timeout: float | None = None) -> None:
+        """Send one message.
+
+        Args:
+            frames: One frame, or the list of frames of one message.
+            timeout: Seconds to wait for room; None: wait for ever.
+
+        Raises:
+            MessageTimeoutError: no room in time.
+            SerializationError: a frame is larger than ``config['MAX_MESSAGE_SIZE']``.
+        """
+        parts = frames if isinstance(frames, (list, tuple)) else (frames,)
+        for part in parts:
+            self._check_size(part)
+        if timeout is None:
+            self._send_parts(parts, 0)
+            return
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self._send_parts(parts, _NOBLOCK)
+                return
+            except _Again:
+                left = deadline - time.monotonic()
+                if left <= 0 or not self.z.poll(max(1, int(left * 1000)), zmq.POLLOUT):
+                    raise MessageTimeoutError(f"no room to send within {timeout:g} s: no receiver, or one too slow") from None
+
+    def try_send(self, frames: Sequence[Frame]) -> bool:
+        """Send a message if that is possible now; False when the receiver is full or gone (a ROUTER's client)."""
+        try:
+            self._send_parts(frames, _NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                return False
+            raise
+        return True
+
+    def publish(self, frames: Sequence[Frame]) -> bool:
+        """Publish on a PUB socket; False when some subscriber was full and has lost this publication."""
+        try:
+            self._send_parts(frames, _NOBLOCK)
+        except _Again:
+            self.z.setsockopt(zmq.XPUB_NODROP, 0)
+            try:
+                self._send_parts(frames, _NOBLOCK)
+            finally:
+                self.z.setsockopt(zmq.XPUB_NODROP, 1)
+            return False
+        return True
+
+    def _send_parts(self, parts: Sequence[Frame], flags: int) -> None:
+        last = len(parts) - 1
+        z = self.z
+        for index, part in enumerate(parts):
+            big = len(part) >= ZERO_COPY if type(part) is bytes else memoryview(part).nbytes >= ZERO_COPY
+            _base_send(z, part, flags if index == last else flags | _SNDMORE, not big)
+
+    def _check_size(self, part: Frame) -> None:
+        size = len(part) if type(part) is bytes else memoryview(part).nbytes
+        if size > self._limit:
+            raise SerializationError(
+                f"a message of {size} bytes is larger than MAX_MESSAGE_SIZE ({self._limit}); send it in parts or raise the limit"
+            )
+
+    # --- receiving ------------------------------------------------------------------------------------------------
+
+    def drain(self, limit: int, deliver: Callable[[bytes], object]) -> bool:
+        """Hand up to `limit` first frames to `deliver`; True when nothing is left. What `deliver` raises comes through."""
+        recv = self.z.recv
+        for _ in range(limit):
+            try:
+                data = recv(_NOBLOCK)
+            except _Again:
+                return True
+            deliver(data)
+        return False
+
+    def drain_messages(self, limit: int, deliver: Callable[[list[Frame]], object]) -> bool:
+        """Hand up to `limit` whole messages to `deliver`, each a list of frames; True when nothing is left."""
+        recv = self.z.recv
+        more = self.z.getsockopt
+        for _ in range(limit):
+            try:
+                frames: list[Frame] = [recv(_NOBLOCK)]
+            except _Again:
+                return True
+            while more(_RCVMORE):
+                frames.append(self._part(len(frames)))
+            deliver(frames)
+        return False
+
+    def rest(self) -> list[Frame]:
+        """Give the frames that follow the first one of a message; large ones are not copied."""
+        frames: list[Frame] = []
+        while self.z.getsockopt(_RCVMORE):
+            frames.append(self.z.recv(copy=False).buffer)
+        return frames
+
+    def has_more(self) -> bool:
+        """Tell whether the message just begun has further frames."""
+        return bool(self.z.getsockopt(_RCVMORE))
+
+    def next_frame(self) -> bytes:
+        """Give the next frame of the message just begun, copied."""
+        return self.z.recv()
+
+    def _part(self, index: int) -> Frame:
+        frame = self.z.recv(copy=False)
+        return frame.bytes if len(frame) < ZERO_COPY else frame.buffer
+
+    def recv(self, timeout: float | None) -> list[Frame]:
+        """Wait for one message and give its frames.
+
+        Args:
+            timeout: Seconds; None: for ever.
+
+        Raises:
+            MessageTimeoutError: nothing came in time.
+        """
+        if not self.z.poll(None if timeout is None else max(0, int(timeout * 1000))):
+            raise MessageTimeoutError(f"nothing was received within {timeout:g} s")
+        frames: list[Frame] = [self.z.recv()]
+        while self.z.getsockopt(_RCVMORE):
+            frames.append(self._part(len(frames)))
+        return frames
+
+    def wait_readable(self, timeout: float) -> bool:
+        """Wait until something can be received, `timeout` seconds at most; tell whether there is."""
+        return bool(self.z.poll(max(0, int(timeout * 1000 + 0.999))))
+
+    def subscribe(self, topic: bytes) -> None:
+        """Let publications through that begin with `topic`."""
+        self.z.setsockopt(zmq.SUBSCRIBE, topic)
+
+    def unsubscribe(self, topic: bytes) -> None:
+        """Take one subscription back; the traffic stops at the publisher."""
+        self.z.setsockopt(zmq.UNSUBSCRIBE, topic)
+
+
+def _private(path: str) -> None:
+    import os  # noqa: PLC0415 - only here, and only where ipc exists
+
+    os.chmod(path, 0o600)

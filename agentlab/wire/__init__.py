@@ -1,0 +1,1 @@
+"""Values and bytes: addresses, channels, messages, serializers, topics. Nothing here does I/O."""

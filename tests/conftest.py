@@ -1,0 +1,80 @@
+"""For every test: own keys and sockets, the environment put back, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from agentlab.settings import NAMESERVER_VARIABLE, config
+from tests import leftovers
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _variables() -> dict[str, str]:
+    return {name: text for name, text in os.environ.items() if name.startswith("AGENTLAB_")}
+
+
+def _restore(variables: dict[str, str]) -> None:
+    for name in set(_variables()) - set(variables):
+        del os.environ[name]
+    os.environ.update(variables)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def socket_dir() -> Iterator[Path]:
+    """Give the directory of this run's socket files; keep the user's keys, sockets and settings out of the tests.
+
+    At the end of the run no process, thread or socket file may be left, the fork server included.
+    """
+    # A unix socket's path ends at 107 bytes, so this one is short; pytest's own temporary directories are not.
+    base = Path(tempfile.mkdtemp(prefix="al-", dir="/tmp" if os.name == "posix" else None))
+    users, path = _variables(), os.environ.get("PYTHONPATH")
+    sockets = base / "s"
+    sockets.mkdir(mode=0o700)
+    _restore({"AGENTLAB_KEYS_DIR": str(base / "k"), "AGENTLAB_IPC_DIR": str(sockets)})
+    # Processes that tests start run the code that is tested, not an older one that happens to be installed.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
+    before = leftovers.snapshot(sockets)
+    try:
+        yield sockets
+        _stop_fork_server()
+        left = leftovers.wait_until_clean(lambda: leftovers.find_new(before, sockets, fork_server_may_stay=False))
+        if left:
+            leftovers.clean_up(before, sockets, fork_server_may_stay=False)
+            pytest.fail(leftovers.report(left, "the whole run"), pytrace=False)
+    finally:
+        _restore(users)
+        os.environ.pop("PYTHONPATH")
+        if path:
+            os.environ["PYTHONPATH"] = path
+        shutil.rmtree(base, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers(socket_dir: Path, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a process, a thread or a socket file; put ``config`` and the environment back."""
+    variables, settings = _variables(), config.snapshot()
+    before = leftovers.snapshot(socket_dir)
+    os.environ.pop(NAMESERVER_VARIABLE, None)
+    yield
+    config.restore(settings)
+    _restore(variables)
+    left = leftovers.wait_until_clean(lambda: leftovers.find_new(before, socket_dir, fork_server_may_stay=True))
+    if left:
+        leftovers.clean_up(before, socket_dir, fork_server_may_stay=True)
+        pytest.fail(leftovers.report(left, request.node.nodeid), pytrace=False)
+
+
+def _stop_fork_server() -> None:
+    child = sys.modules.get("agentlab.runtime.child")  # a run that never imported it has started none
+    if child is not None:
+        child.shutdown()
