@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar
+from threading import get_ident
+from typing import Any, TypeVar
 
 from agentlab.agent import calls
 from agentlab.agent.coroutines import Coroutines
@@ -41,7 +42,7 @@ class Agent:
         attributes: Attributes to set before :meth:`on_init`.
     """
 
-    on_error: ClassVar[str] | str = "continue"
+    on_error: str = "continue"
     """What an exception in a handler or timer does: ``continue`` (log and count it), ``stop`` or ``restart``."""
 
     def __init__(
@@ -64,6 +65,7 @@ class Agent:
         self._loop = Loop(lambda error, what: self._faults.failed(error, what))
         self._coroutines = Coroutines(self._loop, lambda error, what: self._faults.failed(error, what))
         self._links = Links(Desk(self, self._loop, self._faults, self._coroutines))
+        self._puts = self._links.puts
         self._directory: calls.Directory | None = None
         self._busy = 0
         for key, value in (attributes or {}).items():
@@ -281,11 +283,16 @@ class Agent:
             SerializationError: the message cannot be written.
             MessageTimeoutError: no room in time.
         """
+        if topic is handler is wait is on_error is timeout is None:  # the short way: a call more here is a tenth of a message
+            put = self._puts.get(address)
+            if put is not None and get_ident() == self._loop.owner:
+                put(message)
+                return
         if not self._loop.in_owner():
             self._here(lambda: self.send(address, message, topic, handler, wait, on_error, timeout))
             return
         link = self._links.get(address)
-        if topic is None and handler is None and wait is None and on_error is None and timeout is None:
+        if topic is handler is wait is on_error is timeout is None:
             link.put(message)
         else:
             link.send(message, SendOptions(topic, handler, wait, on_error, timeout))

@@ -14,8 +14,8 @@ from agentlab.wire.channel import AgentChannel
 from agentlab.wire.serializers import Serializer, get_serializer
 
 if TYPE_CHECKING:
-    from agentlab.agent.faults import Faults
     from agentlab.agent.coroutines import Coroutines
+    from agentlab.agent.faults import Faults
 
 PLAIN = ("raw", "json", "msgpack")
 

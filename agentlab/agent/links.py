@@ -55,6 +55,8 @@ class Links:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._by_name: dict[Hashable, Link] = {}
+        self.puts: dict[Hashable, Callable[[Any], object]] = {}
+        """How to send a message with nothing special about it, by alias and address: the short way of Agent.send."""
 
     # --- finding --------------------------------------------------------------------------------------------------
 
@@ -88,12 +90,16 @@ class Links:
             raise AliasError(f"the alias {alias!r} is in use; close it first, or choose another")
 
     def _keep(self, link: Link, alias: str | None, *, serve: bool) -> Address:
-        self._by_name[link.address] = link
+        self._name(link.address, link)
         if alias is not None:
-            self._by_name[alias] = link
+            self._name(alias, link)
         if serve:
             self._desk.loop.add(link)
         return link.address
+
+    def _name(self, name: Hashable, link: Link) -> None:
+        self._by_name[name] = link
+        self.puts[name] = link.put
 
     # --- binding --------------------------------------------------------------------------------------------------
 
@@ -132,7 +138,7 @@ class Links:
     def _connect_again(self, link: Link, alias: str | None, handler: Any) -> Address:
         if alias is not None and self._by_name.get(alias) is not link:
             self._check_free(alias)
-            self._by_name[alias] = link
+            self._name(alias, link)
         if handler is not None:
             link.set_handler(handler)
         return link.address
@@ -142,20 +148,24 @@ class Links:
         if link.closed or link.address == server.twin():
             return
         self._by_name.pop(link.address, None)
+        self.puts.pop(link.address, None)
         link.reconnect(server)
-        self._by_name[link.address] = link
+        self._name(link.address, link)
 
     # --- closing --------------------------------------------------------------------------------------------------
 
     def close(self, name: Hashable, linger: float) -> None:
         """Close a link and forget every name of it."""
         link = self.get(name)
-        self._by_name = {key: value for key, value in self._by_name.items() if value is not link}
+        for key in [key for key, value in self._by_name.items() if value is link]:
+            del self._by_name[key], self.puts[key]
         link.close(linger)
 
     def close_all(self, linger: float) -> None:
         """Close every link."""
-        links, self._by_name = self.all(), {}
+        links = self.all()
+        self._by_name.clear()
+        self.puts.clear()
         for link in links:
             link.close(linger)
 
@@ -180,7 +190,7 @@ def _reachable(host: str) -> str:
     """Give an address that other machines can connect to, for a socket that listens on all of them."""
     if host not in ("0.0.0.0", "*", "::"):  # noqa: S104 - a comparison
         return host
-    from agentlab.transport.network import outward_address  # noqa: PLC0415 - asked for only where it is needed
+    from agentlab.transport.network import outward_address
 
     return outward_address()
 
@@ -204,9 +214,9 @@ def _bind_plain(kind: AgentAddressKind, make: Callable[..., Link], takes_handler
 
 def _check_handler(desk: Desk, kind: Any, handler: Any) -> None:
     """Refuse a wrong handler before anything is bound."""
-    from agentlab.agent import handlers  # noqa: PLC0415 - beside its only use
+    from agentlab.agent import handlers
 
-    if kind in ("SUB",):
+    if kind == "SUB":
         handlers.resolve_topics(desk.agent, handler)
     else:
         handlers.resolve_many(desk.agent, handler)

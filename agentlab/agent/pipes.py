@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from agentlab.agent.handlers import resolve_many
@@ -17,10 +19,10 @@ class PushLink(Link):
 
     def __init__(self, desk: Desk, address: AgentAddress, socket: Socket) -> None:
         super().__init__(desk, address, socket)
-        self.put = self._make_put()  # type: ignore[method-assign]  # found once, not per message
+        self.put = self._make_put()  # type: ignore[method-assign, assignment]  # made once: per message, it would cost more than the message
 
-    def _make_put(self) -> Deliver:
-        encode, send_bytes, send = self.serializer.encode, self.socket.send_bytes, self.socket.send
+    def _make_put(self) -> Callable[[Any], None]:
+        encode, send_bytes, send = self.serializer.encoder(), self.socket.send_bytes, self.socket.send
 
         def put(message: Any) -> None:
             data = encode(message)
@@ -29,7 +31,13 @@ class PushLink(Link):
             else:
                 send(data)
 
-        return put
+        def put_raw(message: Any) -> None:
+            if type(message) is bytes and len(message) < ZERO_COPY:
+                send_bytes(message)
+            else:
+                send(encode(message))
+
+        return put_raw if self.serializer.name == "raw" else put
 
     def send(self, message: Any, options: SendOptions) -> None:
         """Send; `options.timeout` seconds at most."""
@@ -64,7 +72,7 @@ class PullLink(Link):
         decode, call = self.serializer.decode, self._call
 
         def deliver(data: bytes) -> None:
-            if data and 1 <= data[0] <= 8:  # noqa: PLR2004 - the header bytes of wire.serializers
+            if data and 1 <= data[0] <= 8:  # the header bytes of wire.message
                 self._several(data)
                 return
             try:
@@ -123,8 +131,6 @@ def awaited(desk: Desk, handler: Any, call: Deliver) -> Deliver:
 
 def has_async(agent: object, handler: Any) -> bool:
     """Tell whether a handler, or one of a list, is an `async def` function."""
-    import inspect  # noqa: PLC0415 - when a handler is set, never per message
-
     if isinstance(handler, (list, tuple)):
         return any(has_async(agent, one) for one in handler)
     if isinstance(handler, str):

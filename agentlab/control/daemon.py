@@ -76,7 +76,7 @@ class ControlDaemon:
         self._stock = _stock_daemon(str(self.location)) if self._security.open else None
         self._policy = self._security.request_policy()
         self._pool = WorkerPool(name, max_workers)
-        self._loop = IOLoop(listener, self._greet, self._submit, self.counters)
+        self._loop = IOLoop(listener, self._greet, self._submit, self._submit_oneway, self.counters)
         self._serving = Serving(self.counters, self._pool, self._stock, self._loop.give_back)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
@@ -156,7 +156,7 @@ class ControlDaemon:
                 self._loop.every(HOUSEKEEPING, self._stock.housekeep)
             self._thread.start()
 
-    def every(self, period: float, function: Callable[[], None]) -> None:
+    def every(self, period: float, function: Callable[[], object]) -> None:
         """Call a function every ``period`` seconds in the I/O thread, first after one period; it must not block."""
         self._loop.every(period, function)
 
@@ -206,6 +206,8 @@ class ControlDaemon:
         peer = self._security.peer(sock, authenticator, _address(sock))
         preamble = Preamble(authenticator, self._security.handshake_policy(frames.CONNECT), self._metadata)
         session = Session(Stream(sock), preamble, peer, self._policy, self._forget)
+        if self._stock is not None:
+            session.stock = self._stock.connect(session)
         with self._lock:
             self._sessions.add(session)
         return session
@@ -217,6 +219,9 @@ class ControlDaemon:
 
     def _submit(self, session: Session) -> None:
         self._serving.submit(session)
+
+    def _submit_oneway(self, session: Session, message: frames.Message) -> bool:
+        return self._serving.submit_oneway(session, message)
 
     def _forget(self, session: Session) -> None:
         with self._lock:

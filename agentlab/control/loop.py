@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import selectors
 import socket
 import threading
@@ -17,10 +18,10 @@ from typing import Final
 
 from agentlab.control.auth import Refused
 from agentlab.control.counters import Counters
-from agentlab.control.frames import SMALL, BadMessageError
+from agentlab.control.frames import ONEWAY, SMALL, BadMessageError, Message
 from agentlab.control.listener import Listener
 from agentlab.control.session import Session
-from agentlab.control.timers import Timers
+from agentlab.control.timers import Task, Timers
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class IOLoop:
         listener: Where to accept; the loop closes it when it ends.
         greet: Makes the session of an accepted socket.
         submit: Takes a session that has a request; :meth:`give_back` returns it.
+        submit_oneway: Takes a request that is not answered; tells whether it did.
         counters: Where to count.
     """
 
@@ -44,11 +46,13 @@ class IOLoop:
         listener: Listener,
         greet: Callable[[socket.socket], Session],
         submit: Callable[[Session], None],
+        submit_oneway: Callable[[Session, Message], bool],
         counters: Counters,
     ) -> None:
         self._listener = listener
         self._greet = greet
         self._submit = submit
+        self._submit_oneway = submit_oneway
         self._counters = counters
         self._selector = selectors.DefaultSelector()
         self._wake_out, self._wake_in = socket.socketpair()
@@ -85,7 +89,7 @@ class IOLoop:
         if self._finished:
             session.close()
 
-    def every(self, period: float, function: Callable[[], None]) -> None:
+    def every(self, period: float, function: Task) -> None:
         """Call a function in the I/O thread, first after ``period`` seconds, then from start to start."""
         with self._lock:
             self._timers.every(period, function, time.monotonic())
@@ -163,7 +167,9 @@ class IOLoop:
 
     def _dispatch(self, session: Session, *, came: bool) -> None:
         """Hand a connection on which there is work to a worker; watch it while a small message is not complete."""
-        session.pending = session.take()
+        while (message := session.take()) is not None and message.flags & ONEWAY and self._submit_oneway(session, message):
+            pass  # what is not answered needs no connection, which may bring the next one meanwhile
+        session.pending = message
         if session.pending is not None or (came and session.incoming.missing > SMALL):
             self._selector.unregister(session.stream.sock)
             self._submit(session)
@@ -234,8 +240,8 @@ class IOLoop:
 
     def _watch_clock(self, session: Session) -> None:
         expires = session.expires()
-        if expires is not None and not session.watched:
-            session.watched = True
+        if expires is not None and expires < session.watched:
+            session.watched = expires
             with self._lock:
                 self._timers.once(expires, lambda: self._expire(session))
 
@@ -255,7 +261,7 @@ class IOLoop:
                 log.exception("a task of the control daemon's I/O thread failed")
 
     def _expire(self, session: Session) -> None:
-        session.watched = False
+        session.watched = math.inf
         expires = session.expires()
         if expires is None or session.stream.sock.fileno() not in (self._selector.get_map() or {}):
             return  # complete meanwhile, or with a worker, who looks at the clock himself

@@ -110,7 +110,7 @@ def _called(module: Any, qualname: Any, args: Any, text: str) -> Exception | Non
         return None
     try:
         error = found(*args)
-        return error if _text(error)[:TEXT_LIMIT] == text else None
+        return error if str(error)[:TEXT_LIMIT] == text else None
     except Exception:  # noqa: BLE001 - it needs other arguments
         return None
 

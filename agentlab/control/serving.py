@@ -26,6 +26,10 @@ Handler = Callable[[bytes, Peer], bytes]
 REST_PATIENCE: Final = 0.05
 """Seconds that a worker waits for the rest of a message; then the I/O thread does."""
 
+MOST_WAITING: Final = 10_000
+MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
+"""Oneway calls that may wait for a worker in memory; more stay in the senders' sockets, and then the senders wait."""
+
 
 class Serving:
     """The handlers by object id, and the workers' way through a connection. Any thread.
@@ -48,11 +52,24 @@ class Serving:
         self._local = threading.local()
         self._calm = threading.Condition()
         self._in_flight: set[Session] = set()
+        self._waiting = 0
+        self._waiting_bytes = 0
         self._closing = False
 
     def submit(self, session: Session) -> None:
         """Have a worker serve a connection; it is given back or closed."""
         self._pool.submit(lambda: self._work(session))
+
+    def submit_oneway(self, session: Session, message: frames.Message) -> bool:
+        """Have a worker run a request that is not answered; give False when enough of them wait already."""
+        size = len(message.data)
+        with self._calm:
+            if self._waiting >= MOST_WAITING or self._waiting_bytes + size > MOST_WAITING_BYTES:
+                return False
+            self._waiting += 1
+            self._waiting_bytes += size
+        self._pool.submit(lambda: self._work_oneway(session, message))
+        return True
 
     def stop(self) -> set[Session]:
         """Let no further call begin; give the connections on which one runs."""
@@ -88,6 +105,31 @@ class Serving:
             log.exception("the connection of %s failed", session.who)
             session.close()
 
+    def _work_oneway(self, session: Session, message: frames.Message) -> None:
+        with self._calm:
+            self._waiting -= 1
+            self._waiting_bytes -= len(message.data)
+        try:
+            call = self._parse(message)
+        except frames.BadMessageError as error:
+            self._counters.add("bad_messages")
+            log.warning("closed the connection of %s: %s", session.who, error)
+            session.stream.shutdown()  # it is the I/O thread's, who then closes it
+            return
+        self._run_oneway(session, message, call)
+
+    def _run_oneway(self, session: Session, message: frames.Message, call: tuple[Handler, str, bytes] | None) -> None:
+        """Run a request that is not answered, while the connection may be somebody else's already."""
+        self._counters.add("oneway")
+        if call is not None:
+            self._run(*call, session.peer)
+            return
+        assert self._stock is not None and session.stock is not None  # noqa: PT018 - for mypy
+        try:
+            self._stock.handle(session.stock.muted(), message)
+        except BaseException as error:  # noqa: BLE001 - the control daemon's door; not even SystemExit ends a worker
+            log.warning("a oneway call of %s failed: %r", session.who, error)
+
     def _await_more(self, session: Session) -> bool:
         """Wait a little for more bytes; tell whether the connection is still ours."""
         started = len(session.incoming) > 0
@@ -105,18 +147,10 @@ class Serving:
     def _serve(self, session: Session, message: frames.Message) -> bool:
         """Run one request and answer it; tell whether the connection is still ours."""
         call = self._parse(message)
-        if call is None and session.stock is None:
-            assert self._stock is not None
-            session.stock = self._stock.connect(session)
         if message.flags & frames.ONEWAY:
-            self._counters.add("oneway")
-            stock = session.stock  # looked up while the connection is ours
             # Given back first: the next call on this connection need not wait for this one.
             self._give_back(session)
-            if call is not None:
-                self._run(*call, session.peer)
-            elif stock is not None and self._stock is not None:
-                self._stock.handle(stock.muted(), message)
+            self._run_oneway(session, message, call)
             return False
         self._counters.add("calls")
         if self._begin(session):

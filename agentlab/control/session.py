@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -39,8 +40,8 @@ class Session:
         self.incoming = Incoming(policy)
         self.pending: frames.Message | None = None
         """A complete message that the I/O thread has taken for the worker."""
-        self.watched = False
-        """Whether the I/O thread has a timer for it."""
+        self.watched = math.inf
+        """When the I/O thread will look whether it has expired; infinite for never."""
         self.stock: StockConnection | None = None
         self._forget: Callable[[Session], None] | None = forget
         self._since: float | None = time.monotonic()

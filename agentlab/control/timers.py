@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterator
 
-Task = Callable[[], None]
+Task = Callable[[], object]
 
 
 class Timers:

@@ -50,6 +50,8 @@ class Spec:
     on_error: str | None = None
     run: bool = True
     tags: tuple[str, ...] = ()
+    instance: str = ""
+    """Random text of this incarnation, chosen by the starter: so it can take the name of one that died away."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class HostedAgent:
 
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
-        self.instance = secrets.token_hex(8)
+        self.instance = spec.instance or secrets.token_hex(8)
         self._stack = contextlib.ExitStack()
         try:
             self._build()
@@ -179,7 +181,7 @@ def main(payload: bytes, link: ChildLink) -> None:
     try:
         if spec.run:
             state.run_asked = True
-            agent._loop.post(lambda: link.ready(ready))  # the first thing that the running loop does
+            agent._loop.post(lambda: _tell_start(link, ready, agent))  # the first thing that the running loop does
         else:
             link.ready(ready)
         hosted.serve()
@@ -192,6 +194,17 @@ def main(payload: bytes, link: ChildLink) -> None:
     sys.stderr.flush()
     if state.restart_asked:
         os._exit(RESTART_CODE)
+
+
+def _tell_start(link: ChildLink, ready: bytes, agent: Agent) -> None:
+    """Tell the starter how the first run began. In the loop's thread: in the running loop, or after a run that failed."""
+    error = agent._state.start_error
+    if error is None:
+        link.ready(ready)
+        return
+    link.failed("".join(traceback.format_exception(error)))
+    agent._state.restart_asked = False
+    agent.shutdown()
 
 
 def _handle_signals(agent: Agent) -> None:

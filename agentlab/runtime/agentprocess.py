@@ -100,15 +100,17 @@ class AgentProcess:
             ConfigurationError: class or attributes cannot be sent to another process.
         """
         self._spec.run = run
-        try:
-            self._launch()
-        except AgentStartError:
-            self._forget_name()
-            raise
+        self._launch()
         return self.name
 
     def _launch(self) -> None:
-        self._child = start_child(TARGET, dump_spec(self._spec), name=self.name, on_exit=self._on_exit, **self._options)
+        self._spec.instance = secrets.token_hex(8)
+        order = dump_spec(self._spec)
+        try:
+            self._child = start_child(TARGET, order, name=self.name, on_exit=self._on_exit, **self._options)
+        except BaseException:  # Ctrl-C too: it may have been registered already when it was killed
+            self._clean_up()
+            raise
         self._ready = cloudpickle.loads(self._child.ready)
 
     def proxy(self, safe: bool | None = None) -> Proxy:
@@ -126,9 +128,7 @@ class AgentProcess:
             threading.Thread(target=self._restart, name="agentlab-restart", daemon=True).start()
             return
         if child.exitcode != 0:
-            sweep_stale()
-            if child.is_ready:
-                self._forget_name()
+            self._clean_up()
         self._ended.set()
 
     def _restart(self) -> None:
@@ -146,13 +146,11 @@ class AgentProcess:
             log.error("agent %r could not be started again: %s", self.name, error)  # noqa: TRY400 - the text has the child's traceback
             self._ended.set()
 
-    def _forget_name(self) -> None:
-        """Take the name of a dead agent away, if it still is that agent's."""
-        uri = None if self._ready is None else self._ready.uri
-        if uri is None:
-            return  # it may never have had the name: then its lease, if any, runs out
+    def _clean_up(self) -> None:
+        """Take away what a dead agent could not: its socket files, and its name if it still is that very agent's."""
+        sweep_stale()
         with contextlib.suppress(AgentLabError), NameServerClient(self.nsaddr, timeout=1.0) as names:
-            names.remove(self.name, uri=uri)
+            names.remove(self.name, instance=self._spec.instance)
 
     def is_alive(self) -> bool:
         """Tell whether the process lives."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,13 @@ class Caller:
         self.name = name
         self.uri = uri
         self._find = find
-        self._client = ControlClient(uri)
+        self._client = self._client_of(uri)
+
+    def _client_of(self, uri: str) -> ControlClient:
+        """Give a client whose connections close with this caller: proxies are dropped without a word, by the thousand."""
+        client = ControlClient(uri)
+        weakref.finalize(self, client.close).atexit = False
+        return client
 
     def call(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, timeout: float | None = None
@@ -113,7 +120,7 @@ class Caller:
             raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from error
         if uri == self.uri:
             raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; it was killed, or is just ending")
-        old, self.uri, self._client = self._client, uri, ControlClient(uri)
+        old, self.uri, self._client = self._client, uri, self._client_of(uri)
         old.close()
 
     def probe(self, uri: str) -> str | None:

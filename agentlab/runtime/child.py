@@ -81,8 +81,8 @@ def start_child(
             continue
         return child
     raise AgentStartError(
-        f"{name or target!r} was not started: the fork server died {_SERVER_TRIES} times; "
-        "see what it wrote to stderr, or set config['START_METHOD'] = 'spawn'"
+        f"{name or target!r} was not started: the fork server died {_SERVER_TRIES} times; see what it wrote to stderr, "
+        "and whether something kills it"
     )
 
 

@@ -86,14 +86,14 @@ class ForkServer:
         number = next(self._numbers)
         flags = (DETACH if process.detach else 0) | (FRESH if fresh else 0)
         with self._sending, _outputs() as (out, err):
-            if self.gone.is_set():
-                raise ServerGoneError
             self._asked[number] = process
             try:
                 socket.send_fds(self._control, [REQUEST.pack(number, flags)], [link.fileno(), out, err])
-            except OSError:
+                return
+            except OSError:  # it is dead, or its end was seen and the socket closed
                 del self._asked[number]
-                raise ServerGoneError from None
+        self.gone.wait(1.0)  # so that who asks again is given another one
+        raise ServerGoneError
 
     def close(self, timeout: float) -> None:
         """Let it end: its children get SIGTERM, after a second SIGKILL. Waits for its end; kills it after ``timeout`` seconds."""

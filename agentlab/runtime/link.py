@@ -6,6 +6,7 @@ done its work; that the starter is alive is seen on the *lifeline*, a socket on 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import struct
@@ -176,7 +177,8 @@ class ChildLink:
         if self._keep:
             return True
         if self._detach and kind == READY:
-            self._sock.shutdown(socket.SHUT_RDWR)  # wakes the watching thread, which finds it said and ends
+            with contextlib.suppress(OSError):  # the starter has closed its end so soon that the thread is through
+                self._sock.shutdown(socket.SHUT_RDWR)  # wakes the watching thread, which finds it said, closes and ends
         else:
             self._sock.close()
         return True

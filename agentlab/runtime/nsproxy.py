@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
@@ -40,6 +41,7 @@ class NSProxy:
 
     def __init__(self, nsaddr: Any = None, timeout: float = 3.0) -> None:
         self._names = NameServerClient(nsaddr, timeout=timeout)
+        weakref.finalize(self, self._names.close).atexit = False  # handles are dropped without a word
         self._wait_for_answer(timeout)
 
     def _wait_for_answer(self, timeout: float) -> None:

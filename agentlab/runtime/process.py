@@ -146,13 +146,13 @@ class Child:
         self.kill()
         if began:
             self.join(timeout)
-        self.abandon()
+        with self._lock:
+            self._close_link()
         self._forget(self)
 
     def abandon(self) -> None:
-        """Close what this process holds of it."""
-        with self._lock:
-            self._close_link()
+        """Close what a forked process has inherited of it; without the lock, which a thread may have held at the fork."""
+        self._close_link()
 
     def _signal(self, number: int) -> None:
         with self._lock:

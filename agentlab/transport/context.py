@@ -16,7 +16,7 @@ MAX_SOCKETS = 16384
 
 def context() -> zmq.Context[zmq.Socket[bytes]]:
     """Give the one context of this process."""
-    global _context, _pid  # noqa: PLW0603 - one context per process is what ZeroMQ is made for
+    global _context, _pid
     with _lock:
         if _context is None or _pid != os.getpid() or _context.closed:
             _context, _pid = zmq.Context(), os.getpid()

@@ -6,19 +6,17 @@ when its process ends, however it ends, so a lock that can be had marks a file t
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import secrets
+import sys
 from pathlib import Path
 
 from agentlab.errors import WrongAddressError
 from agentlab.settings import runtime_dir
 
-try:
+if sys.platform != "win32":  # Windows has no flock, and no ipc either
     import fcntl
-except ImportError:  # Windows has no flock, and no ipc either
-    fcntl = None  # type: ignore[assignment]
 
 MAX_PATH = 107
 """Bytes of the longest path that a unix socket can have."""
@@ -33,7 +31,7 @@ def ipc_path(name: str | None) -> str:
     Raises:
         WrongAddressError: the name tries to leave the directory, or the absolute path is too long.
     """
-    if name is not None and os.path.isabs(name):
+    if name is not None and Path(name).is_absolute():
         if len(os.fsencode(name)) > MAX_PATH:
             raise WrongAddressError(f"the ipc path {name!r} is longer than {MAX_PATH} bytes; use a plain name")
         return name
@@ -59,11 +57,10 @@ class IpcClaim:
         self.path = path
         self._lock_path = path + ".lock"
         self._descriptor: int | None = self._lock()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)  # what a killed process left
+        Path(path).unlink(missing_ok=True)  # what a killed process left
 
     def _lock(self) -> int | None:
-        if fcntl is None:
+        if sys.platform == "win32":
             return None
         while True:
             try:
@@ -85,8 +82,7 @@ class IpcClaim:
         if descriptor is None:
             return
         for path in (self.path, self._lock_path):
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
+            Path(path).unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -96,7 +92,7 @@ def sweep_stale(directory: Path | None = None) -> int:
     Returns:
         How many claims were removed.
     """
-    if fcntl is None:
+    if sys.platform == "win32":
         return 0
     swept = 0
     for lock_path in (directory or runtime_dir()).glob("*.lock"):
@@ -107,9 +103,8 @@ def sweep_stale(directory: Path | None = None) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _same_file(descriptor, str(lock_path)):
-                for path in (str(lock_path)[: -len(".lock")], str(lock_path)):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(path)
+                for path in (lock_path.with_suffix(""), lock_path):
+                    path.unlink(missing_ok=True)
                 swept += 1
         except OSError:
             pass  # somebody holds it: alive
@@ -120,7 +115,7 @@ def sweep_stale(directory: Path | None = None) -> int:
 
 def _same_file(descriptor: int, path: str) -> bool:
     try:
-        there = os.stat(path)
+        there = Path(path).stat()
     except FileNotFoundError:
         return False
     here = os.fstat(descriptor)

@@ -31,14 +31,14 @@ PLAIN_SERIALIZERS = (AgentAddressSerializer("raw"), AgentAddressSerializer("json
 
 
 @cache
-def _curve_pair(lab_key: bytes) -> tuple[bytes, bytes]:
-    secret = z85.encode(keys.derive("curve"))
+def _curve_pair(seed: bytes) -> tuple[bytes, bytes]:
+    secret = z85.encode(seed)
     return zmq.curve_public(secret), secret
 
 
 def curve_pair() -> tuple[bytes, bytes]:
     """Give the lab's CURVE key pair on this machine, public and secret, each 40 bytes of Z85."""
-    return _curve_pair(keys.lab_key())
+    return _curve_pair(keys.derive("curve"))
 
 
 def check_serializer(serializer: AgentAddressSerializer, transport: AgentAddressTransport) -> None:
@@ -130,12 +130,12 @@ class Gatekeeper:
             self._socket.close(0)
 
     def _answer(self, frames: list[bytes]) -> list[bytes]:
-        version, request_id = (frames + [b"", b""])[:2]
-        mechanism, credential = (frames[5], frames[6]) if len(frames) == 7 else (b"", b"")  # noqa: PLR2004 - RFC 27
+        version, request_id = [*frames, b"", b""][:2]
+        mechanism, credential = (frames[5], frames[6]) if len(frames) == 7 else (b"", b"")
         if version == b"1.0" and mechanism == b"CURVE" and z85.encode(credential) in allowed_keys():
             return [b"1.0", request_id, b"200", b"OK", z85.encode(credential), b""]
         self.refused += 1
-        address = frames[3].decode("ascii", "replace") if len(frames) > 3 else "?"  # noqa: PLR2004 - RFC 27
+        address = frames[3].decode("ascii", "replace") if len(frames) > 3 else "?"
         log.warning("refused a connection from %s: its key does not belong to this lab", address)
         return [b"1.0", request_id, b"400", b"not a key of this lab", b"", b""]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -61,7 +61,7 @@ class Socket:
         self.closed = False
         self._limit = int(config["MAX_MESSAGE_SIZE"])
         self._set_options(config["HWM"] if hwm is None else hwm)
-        self.send_bytes: Callable[[bytes], object] = partial(_base_send, self.z)
+        self.send_bytes: Callable[[bytes], object] = _base_send.__get__(self.z)
         """Send one small frame, blocking: the shortest way there is."""
 
     def _set_options(self, hwm: int) -> None:
@@ -102,7 +102,7 @@ class Socket:
             self._claim = IpcClaim(path)
             security.secure_server(self.z, "ipc")
             self._bind(f"ipc://{path}", path)
-            _private(path)
+            Path(path).chmod(0o600)  # whatever the umask
             return path
         self._bind(f"inproc://{address}", str(address))
         return str(address)
@@ -244,7 +244,7 @@ class Socket:
             except _Again:
                 return True
             while more(_RCVMORE):
-                frames.append(self._part(len(frames)))
+                frames.append(self._part())
             deliver(frames)
         return False
 
@@ -263,7 +263,7 @@ class Socket:
         """Give the next frame of the message just begun, copied."""
         return self.z.recv()
 
-    def _part(self, index: int) -> Frame:
+    def _part(self) -> Frame:
         frame = self.z.recv(copy=False)
         return frame.bytes if len(frame) < ZERO_COPY else frame.buffer
 
@@ -280,7 +280,7 @@ class Socket:
             raise MessageTimeoutError(f"nothing was received within {timeout:g} s")
         frames: list[Frame] = [self.z.recv()]
         while self.z.getsockopt(_RCVMORE):
-            frames.append(self._part(len(frames)))
+            frames.append(self._part())
         return frames
 
     def wait_readable(self, timeout: float) -> bool:
@@ -294,9 +294,3 @@ class Socket:
     def unsubscribe(self, topic: bytes) -> None:
         """Take one subscription back; the traffic stops at the publisher."""
         self.z.setsockopt(zmq.UNSUBSCRIBE, topic)
-
-
-def _private(path: str) -> None:
-    import os  # noqa: PLC0415 - only here, and only where ipc exists
-
-    os.chmod(path, 0o600)

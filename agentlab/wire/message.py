@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
 
 from agentlab.errors import SerializationError
@@ -104,6 +104,10 @@ class Serializer(ABC):
         must not let the value change before they are sent.
         """
         return self.dumps(value)
+
+    def encoder(self) -> Callable[[Any], Encoded]:
+        """Give a function that does what :meth:`encode` does, for one thread alone: the short way for many messages."""
+        return self.encode
 
     def decode(self, frame: Frame) -> Any:
         """Give the value of a message that is one plain frame: the short way for what :meth:`is_header` denies."""

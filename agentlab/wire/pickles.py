@@ -5,7 +5,6 @@ Reading a pickle runs what it says: only from peers that have proved the lab's k
 
 from __future__ import annotations
 
-# ruff: noqa: S301 - unpickling is what this module is for; only authenticated peers reach it
 import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -111,19 +110,33 @@ class PickleSerializer(CloudpickleSerializer):
 
     def encode(self, value: Any) -> Encoded:
         """Give one message, as :meth:`Serializer.encode` says."""
-        buffers: list[Frame] = []
+        return self.encoder()(value)
 
-        # The path of every message of a default socket: written out, as each call saved is a tenth of the whole.
+    def encoder(self) -> Callable[[Any], Encoded]:
+        """Give a function that encodes, for one thread alone."""
+        buffers: list[Frame] = []
+        by_value = super().encode
+
         def stays(buffer: pickle.PickleBuffer) -> bool:
             return _stays(buffer, buffers)
 
-        try:
-            data = pickle.dumps(value, _PROTOCOL, buffer_callback=stays)
-        except Exception:  # noqa: BLE001 - a type may fail at anything; cloudpickle succeeds, or its error is raised
-            return super().encode(value)
-        if _STACK_GLOBAL in data and _MAIN in data:
-            return super().encode(value)
-        return [buffers_header(len(buffers), data), *buffers] if buffers else data
+        # The path of every message of a default socket: what can be made once, or be a local variable, is.
+        def encode(value: Any, dumps: Any = pickle.dumps, stays: Any = stays, buffers: list[Frame] = buffers) -> Encoded:
+            try:
+                data: bytes = dumps(value, _PROTOCOL, buffer_callback=stays)
+            except Exception:  # noqa: BLE001 - a type may fail at anything; cloudpickle succeeds, or its error is raised
+                buffers.clear()
+                return by_value(value)
+            if _STACK_GLOBAL in data and _MAIN in data:
+                buffers.clear()
+                return by_value(value)
+            if not buffers:
+                return data
+            message: Encoded = [buffers_header(len(buffers), data), *buffers]
+            buffers.clear()
+            return message
+
+        return encode
 
     def dumps(self, value: Any) -> bytes:
         """Give one plain frame that holds the value, whatever its size."""

@@ -75,7 +75,9 @@ def test_a_server_refuses_what_is_no_challenge(data):
     assert not server.done
 
 
-@pytest.mark.parametrize(("data", "text"), [(NO_KEYS, "none"), (KEY_NEEDED, "lab's key"), (b"PYRO", "no challenge"), (b"zz", "no")])
+@pytest.mark.parametrize(
+    ("data", "text"), [(NO_KEYS, "none"), (KEY_NEEDED, "lab's key"), (b"PYRO", "no challenge"), (b"zz", "no")]
+)
 def test_a_client_says_why_it_was_refused(data, text):
     with pytest.raises(Refused, match=text):
         HmacChallenge(KEY, server=False).receive(data)

@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agentlab.control.connection import ControlClient
@@ -50,7 +51,9 @@ def test_a_hundred_megabytes(kit, where):
     assert client.call(payload, timeout=60) == payload
 
 
-@pytest.mark.parametrize(("where", "security", "kind"), [("unix", "keys", "unix"), ("tcp", "keys", "hmac"), ("unix", "none", "open")])
+@pytest.mark.parametrize(
+    ("where", "security", "kind"), [("unix", "keys", "unix"), ("tcp", "keys", "hmac"), ("unix", "none", "open")]
+)
 def test_the_handler_knows_its_peer(kit, where, security, kind):
     peers = []
     daemon = kit.daemon(where, security=security)
@@ -126,7 +129,9 @@ def test_fifty_threads_never_get_each_other_s_answers(kit):
     daemon = kit.daemon()
     client = kit.client(daemon.serve("obj", lambda payload, peer: payload * 2))
     with ThreadPoolExecutor(50) as threads:
-        wrong = [n for n, got in enumerate(threads.map(lambda n: client.call(b"%d," % n), range(5000))) if got != b"%d,%d," % (n, n)]
+        wrong = [
+            n for n, got in enumerate(threads.map(lambda n: client.call(b"%d," % n), range(5000))) if got != b"%d,%d," % (n, n)
+        ]
     assert wrong == []
     assert len(client._idle) <= 4
     assert daemon.counters["calls"] == 5000
@@ -202,7 +207,7 @@ def test_a_receiver_that_takes_nothing_ends_in_a_timeout(kit):
     with pytest.raises(ConnectError, match="frozen"):
         client.call(b"")
     listener.close()
-    os.unlink(path)
+    Path(path).unlink()
 
 
 # ------------------------------------------------------------------------------------------------ endings
@@ -246,12 +251,12 @@ def test_a_kept_connection_that_ended_is_noticed_and_replaced(kit):
 def test_closing_lets_a_call_in_flight_be_answered(kit):
     entered, go = threading.Event(), threading.Event()
     daemon = kit.daemon()
-    client = kit.client(daemon.serve("obj", lambda payload, peer: entered.set() or go.wait(20) and b"done"))
+    client = kit.client(daemon.serve("obj", lambda payload, peer: entered.set() or (go.wait(20) and b"done")))
     with ThreadPoolExecutor(2) as threads:
         answer = threads.submit(client.call, b"")
         assert entered.wait(5)
         closing = threads.submit(daemon.close, timeout=10)
-        eventually(lambda: not os.path.exists(daemon.location.path))
+        eventually(lambda: not Path(daemon.location.path).exists())
         go.set()
         assert answer.result(5) == b"done"
         closing.result(5)
@@ -261,7 +266,7 @@ def test_closing_lets_a_call_in_flight_be_answered(kit):
 def test_closing_ends_a_call_that_takes_too_long(kit, where):
     entered, go = threading.Event(), threading.Event()
     daemon = kit.daemon(where)
-    client = kit.client(daemon.serve("obj", lambda payload, peer: entered.set() or go.wait(20) and b"done"))
+    client = kit.client(daemon.serve("obj", lambda payload, peer: entered.set() or (go.wait(20) and b"done")))
     with ThreadPoolExecutor(1) as threads:
         answer = threads.submit(client.call, b"")
         assert entered.wait(5)
@@ -277,7 +282,7 @@ def test_a_handler_may_close_its_daemon_and_still_answer(kit):
     daemon = kit.daemon()
     client = kit.client(daemon.serve("obj", lambda payload, peer: daemon.close() or b"bye"))
     assert client.call(b"", timeout=5) == b"bye"
-    with pytest.raises(ConnectError):
+    with pytest.raises((ConnectError, ConnectionLostError)):  # the latter if the call is sent before the end is seen
         client.call(b"")
     eventually(lambda: not daemon._sessions)
 
@@ -375,6 +380,7 @@ def test_a_frozen_peer_ends_in_a_timeout(other_process):
     process, client = other_process
     client.call(b"")
     process.send_signal(signal.SIGSTOP)
+    eventually(lambda: psutil.Process(process.pid).status() == psutil.STATUS_STOPPED)
     told = []
     with pytest.raises(CallTimeoutError):
         client.call(b"x", timeout=0.3, on_wait=told.append, wait_step=0.1)

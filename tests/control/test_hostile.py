@@ -6,6 +6,7 @@ import pickle
 import random
 import socket
 import time
+from pathlib import Path
 
 import dill
 import pytest
@@ -38,6 +39,7 @@ class Stranger:
             self.sock.connect(location.path)
         else:
             self.sock = socket.create_connection((location.host, location.port))
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock.settimeout(5)
 
     def __enter__(self):
@@ -141,13 +143,13 @@ def test_bombs_execute_nothing_in_any_state(kit, tmp_path, where, security, stat
                 stranger.sock.shutdown(socket.SHUT_WR)
                 assert stranger.closed(), name
     assert client.call(b"honest", timeout=5) == b"honest"
-    assert not os.path.exists(canary)
+    assert not Path(canary).exists()
 
 
 def test_the_canary_would_sing(tmp_path):
     canary = str(tmp_path / "canary")
     pickle.loads(dict(bombs(canary))["pickle"])
-    assert os.path.exists(canary)
+    assert Path(canary).exists()
 
 
 @pytest.mark.parametrize("served", WHERE, indirect=True)

@@ -41,9 +41,9 @@ def test_a_unix_socket_is_the_user_s_alone(kit):
         daemon = kit.daemon()
     finally:
         os.umask(before)
-    assert stat.S_IMODE(os.stat(daemon.location.path).st_mode) == 0o600
+    assert stat.S_IMODE(Path(daemon.location.path).stat().st_mode) == 0o600
     daemon.close()
-    assert not os.path.exists(daemon.location.path)
+    assert not Path(daemon.location.path).exists()
 
 
 def test_a_path_in_use_is_refused_and_goes_on_working(kit):
@@ -71,7 +71,7 @@ def test_a_dead_process_s_file_is_replaced(kit):
     path = kit.path()
     program = f"import socket, os; s = socket.socket(socket.AF_UNIX); s.bind({path!r}); s.listen(); os._exit(0)"
     subprocess.run([sys.executable, "-c", program], check=True)
-    assert os.path.exists(path)
+    assert Path(path).exists()
     daemon = kit.daemon(unixsocket=path)
     assert kit.client(daemon.serve("a", echo)).call(b"1") == b"1"
 
@@ -82,19 +82,19 @@ def test_a_file_that_is_no_socket_is_not_removed(kit, tmp_path):
     with pytest.raises(OSError, match="Address already in use"):
         ControlDaemon(unixsocket=path)
     assert Path(path).read_text() == "data"
-    os.unlink(path)
+    Path(path).unlink()
 
 
 def test_closing_removes_only_the_own_file(kit):
     daemon = kit.daemon()
     path = daemon.location.path
-    os.unlink(path)
+    Path(path).unlink()
     other = socket.socket(socket.AF_UNIX)
     other.bind(path)
     daemon.close()
-    assert os.path.exists(path)
+    assert Path(path).exists()
     other.close()
-    os.unlink(path)
+    Path(path).unlink()
 
 
 def test_a_long_path_is_refused(kit):
@@ -120,7 +120,9 @@ def test_uris(uri, location):
     assert location.uri("a") == uri
 
 
-@pytest.mark.parametrize("uri", ["", "a@b:1", "PYRO:a", "PYRO:a@b", "PYRO:a b@c:1", "PYRO:a@b:99999", "PYRONAME:a@b:1", "PYRO:a@./u:"])
+@pytest.mark.parametrize(
+    "uri", ["", "a@b:1", "PYRO:a", "PYRO:a@b", "PYRO:a b@c:1", "PYRO:a@b:99999", "PYRONAME:a@b:1", "PYRO:a@./u:"]
+)
 def test_what_is_no_uri(uri):
     with pytest.raises(WrongAddressError, match="no URI"):
         ControlClient(uri)

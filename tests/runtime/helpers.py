@@ -39,8 +39,12 @@ def wait_until(condition: Callable[[], object], limit: float = 5.0) -> float:
 
 
 def gone(pid: int) -> bool:
-    """Whether there is no such process, not even a zombie."""
-    return not psutil.pid_exists(pid)
+    """Whether there is no such process, not even a zombie; one that only waits until init looks at it is not ours any more."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() == psutil.STATUS_ZOMBIE and process.ppid() == 1
+    except psutil.NoSuchProcess:
+        return True
 
 
 def frozen(pid: int) -> bool:

@@ -17,7 +17,7 @@ from agentlab.errors import AgentStartError, ConfigurationError
 from agentlab.runtime import child as runtime
 from agentlab.runtime.child import active_children, start_child, stop_all
 from agentlab.settings import config
-from tests.runtime.helpers import T, gone, wait_until
+from tests.runtime.helpers import T, frozen, gone, wait_until
 
 pytestmark = pytest.mark.usefixtures("starting")
 
@@ -148,7 +148,8 @@ def test_a_child_that_closes_its_link_is_killed():
 
 
 @pytest.mark.parametrize(
-    ("how", "exitcode"), [("return", 0), ("3", 3), ("104", 4), ("raise", 1), ("message", 1), ("interrupt", 130), ("-9", -9), ("-11", -11)]
+    ("how", "exitcode"),
+    [("return", 0), ("3", 3), ("104", 4), ("raise", 1), ("message", 1), ("interrupt", 130), ("-9", -9), ("-11", -11)],
 )
 def test_the_exit_code(method, how, exitcode, capfd):
     ends = []
@@ -174,7 +175,9 @@ def test_death_is_seen_at_once(method):
     delays = []
     for _ in range(5):
         seen = []
-        child = start_child(T + "serve", b"", start_method=method, on_exit=lambda c, s=seen: s.append((time.monotonic(), c.exitcode)))
+        child = start_child(
+            T + "serve", b"", start_method=method, on_exit=lambda c, s=seen: s.append((time.monotonic(), c.exitcode))
+        )
         begin = time.monotonic()
         os.kill(child.pid, signal.SIGKILL)
         wait_until(lambda s=seen: s)
@@ -186,6 +189,7 @@ def test_death_is_seen_at_once(method):
 def test_a_frozen_child_can_be_killed(method):
     child = start_child(T + "serve", b"", start_method=method)
     os.kill(child.pid, signal.SIGSTOP)
+    wait_until(lambda: frozen(child.pid))
     child.terminate()
     assert not child.join(0.1) and child.is_alive()
     child.kill()
@@ -196,13 +200,14 @@ def test_a_frozen_child_can_be_killed(method):
 
 def test_stop_all_asks_then_kills(method):
     polite = start_child(T + "polite", b"", start_method=method)
-    frozen = start_child(T + "polite", b"", start_method=method)
+    stopped = start_child(T + "polite", b"", start_method=method)
     deaf = [start_child(T + "deaf", b"", start_method=method) for _ in range(3)]
-    os.kill(frozen.pid, signal.SIGSTOP)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    wait_until(lambda: frozen(stopped.pid))
     begin = time.monotonic()
     stop_all(0.5)
     assert 0.5 <= time.monotonic() - begin < 1.5
-    assert [polite.exitcode, frozen.exitcode] == [7, 7] and {c.exitcode for c in deaf} == {-signal.SIGKILL}
+    assert [polite.exitcode, stopped.exitcode] == [7, 7] and {c.exitcode for c in deaf} == {-signal.SIGKILL}
     assert active_children() == []
     stop_all(0.5)
 

@@ -1,0 +1,55 @@
+"""Starting reliably: an agent that fails while it starts is an error here, which says why, and leaves nothing behind.
+
+One that dies or hangs while starting is an error within `timeout` seconds, too.
+"""
+
+import os
+from threading import Event
+
+from agentlab import Agent, AgentStartError, run_agent, run_nameserver
+
+
+class Camera(Agent):
+    serial = "none"
+
+    def on_init(self):
+        if self.serial == "none":
+            raise ConnectionError("no camera is plugged in")
+
+
+class Crashing(Agent):
+    def on_init(self):
+        os._exit(3)  # as a faulty driver may do
+
+
+class Hanging(Agent):
+    def on_init(self):
+        Event().wait()
+
+
+def attempt(what, **options):
+    try:
+        run_agent(**options)
+    except AgentStartError as error:
+        lines = str(error).strip().splitlines()
+        print(f"{what}: {lines[0]} ... {lines[-1]}" if len(lines) > 1 else f"{what}: {lines[0]}")
+    else:
+        print(f"{what}: started")
+
+
+def main():
+    ns = run_nameserver()
+    run_agent("Laser")
+
+    attempt("fails", name="Camera", base=Camera)
+    attempt("dies", name="Crashing", base=Crashing)
+    attempt("hangs", name="Hanging", base=Hanging, timeout=0.5)
+    attempt("name in use", name="Laser")
+    attempt("second attempt", name="Hanging")  # the name is free again
+    print("agents:", ns.agents())
+
+    ns.shutdown()
+
+
+if __name__ == "__main__":
+    main()
