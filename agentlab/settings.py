@@ -19,6 +19,8 @@ from agentlab.errors import ConfigurationError, nearest
 
 NAMESERVER_VARIABLE = "AGENTLAB_NAMESERVER_ADDRESS"
 SERIALIZERS = ("raw", "pickle", "cloudpickle", "dill", "json", "msgpack")
+LEAST_MESSAGE_SIZE = 65536
+"""Lowest possible limit of a message's size: whatever is smaller need not ask for the limit."""
 TRANSPORTS = ("tcp", "ipc", "inproc")
 
 
@@ -54,6 +56,12 @@ def _count(value: Any) -> int:
     if number < 0:
         raise ValueError("must not be negative")
     return number
+
+
+def _message_size(value: Any) -> int:
+    if (size := int(value)) < LEAST_MESSAGE_SIZE:
+        raise ValueError(f"must be at least {LEAST_MESSAGE_SIZE}")
+    return size
 
 
 def _optional_path(value: Any) -> str | None:
@@ -92,7 +100,7 @@ _SETTINGS: dict[str, _Setting] = {
         "'keys', or 'none': anybody may connect, nothing is unpickled",
     ),
     "MAX_MESSAGE_SIZE": _Setting(
-        lambda: 512 * 1024 * 1024, _count, "AGENTLAB_MAX_MESSAGE_SIZE", "bytes of the largest frame or call accepted"
+        lambda: 512 * 1024 * 1024, _message_size, "AGENTLAB_MAX_MESSAGE_SIZE", "bytes of the largest frame or call accepted"
     ),
     "START_METHOD": _Setting(
         lambda: "forkserver" if sys.platform.startswith("linux") else "spawn",

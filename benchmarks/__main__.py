@@ -30,7 +30,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a rough run of about 30 s; nothing is kept")
     parser.add_argument("--only", action="append", choices=FIGURES, help="just this figure (may be repeated); nothing is kept")
     parser.add_argument("--rounds", type=int, help="rounds per figure (default 9, quick 5)")
-    parser.add_argument("--table", action="store_true", help="write the table of the documentation from the kept result, measure nothing")
+    parser.add_argument(
+        "--table", action="store_true", help="write the table of the documentation from the kept result, measure nothing"
+    )
     options = parser.parse_args()
     if options.table:
         report.write_table(report.load())

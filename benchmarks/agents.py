@@ -30,7 +30,7 @@ class Sender(Agent):
             send("out", message)
 
     def many(self, count: int) -> None:
-        batch = [READING] * BATCH
+        batch = [dict(READING) for _ in range(BATCH)]  # not one object a thousand times, which pickle would notice
         for _ in range(count // BATCH):
             self.send_many("out", batch)
 

@@ -36,7 +36,7 @@ def agents(*bases: Any) -> Iterator[list[Proxy]]:
     proxies: list[Proxy] = []
     try:
         for base in bases:
-            proxies.append(run_agent(base=base))
+            proxies.append(run_agent(base=base))  # noqa: PERF401 - those that started are shut down when one fails
         yield proxies
     finally:
         for proxy in proxies:
@@ -108,7 +108,9 @@ def array(rounds: int, scale: float) -> list[Row]:
         }
         samples = interleave(sides, rounds)
     row = compared("array", "PUSH/PULL, 1 MiB float64 array", samples, unit="MiB/s", must=0.8)
-    copying = compared("array", "the same, bare peer that copies", {**samples, "ours": samples["copied"]}, unit="MiB/s", must=None)
+    copying = compared(
+        "array", "the same, bare peer that copies", {**samples, "ours": samples["copied"]}, unit="MiB/s", must=None
+    )
     return [row, copying]
 
 

@@ -40,7 +40,7 @@ def start(rounds: int, scale: float) -> list[Row]:
             must=15,
             at_most=True,
             measured=each,
-            note=f"9 of 10 within {ordered[int(len(ordered) * 0.9)] * 1e3:.1f} ms; bare: an interpreter that imports zmq and Pyro5",
+            note=f"9 of 10 within {ordered[int(len(ordered) * 0.9)] * 1e3:.1f} ms; bare: an interpreter with zmq and Pyro5",
         ),
         Row(
             "start",

@@ -14,8 +14,6 @@ class Laser(Agent):
         self.wavelength = 1550.0  # nm
 
     def tune(self, wavelength):
-        if not 1500 <= wavelength <= 1600:
-            raise ValueError(f"this laser emits from 1500 to 1600 nm, not {wavelength}")
         self.wavelength = wavelength
         return f"tuned to {wavelength} nm"
 
@@ -34,11 +32,6 @@ def main():
     meter = Proxy("Meter")  # the same from any other script
     print("by name:", meter.unit)
     print("its own process:", meter.execute_as_function(os.getpid) != os.getpid())
-
-    try:
-        laser.tune(800)
-    except ValueError as error:  # raised over there, caught here
-        print("error:", error)
 
     ns.shutdown()
 

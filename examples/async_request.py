@@ -1,6 +1,6 @@
 """Asynchronous requests: the one who asks goes on, and a handler gets the reply when it comes.
 
-With `wait` a request is given up after so many seconds, and `on_error` is called.
+With `wait` a request is given up after so many seconds, and `on_error` is called; a later reply is dropped with a warning.
 """
 
 from threading import Event
@@ -47,7 +47,8 @@ def main():
     print("given up:", scan.given_up)
 
     camera.unsafe.light_on()
-    wait_agent_attr(scan, "pictures", length=1)
+    scan.send("camera", "sample C")
+    wait_agent_attr(scan, "pictures", length=2)
     print("pictures:", scan.pictures)
 
     ns.shutdown()

@@ -4,7 +4,7 @@ The agent is waited for if it is not there yet. When it ends and starts again el
 """
 
 from agentlab import Agent, run_agent, run_nameserver
-from agentlab.testing import wait_agent_attr, wait_condition
+from agentlab.testing import agent_dies, wait_agent_attr
 
 
 class Laser(Agent):
@@ -34,7 +34,7 @@ def main():
     wait_agent_attr(meter, "powers", length=1)
 
     laser.shutdown()
-    wait_condition(lambda: "Laser" not in ns.agents())
+    agent_dies("Laser", ns)
     print("without a laser:", ns.agents())
 
     laser = run_agent("Laser", base=Laser)  # another process, another address

@@ -8,7 +8,7 @@ import os
 import signal
 
 from agentlab import Agent, run_agent, run_nameserver
-from agentlab.testing import wait_agent_attr, wait_condition
+from agentlab.testing import agent_dies, wait_agent_attr
 
 
 class Laser(Agent):
@@ -27,11 +27,11 @@ def main():
     red, green = run_agent("Red", base=Laser), run_agent("Green", base=Laser)
 
     red.shutdown()
-    wait_condition(lambda: "Red" not in ns.agents())
+    agent_dies("Red", ns)
 
     pid = green.execute_as_function(os.getpid)
     os.kill(pid, signal.SIGTERM)  # as `kill`, systemd and other programs do
-    wait_condition(lambda: "Green" not in ns.agents())
+    agent_dies("Green", ns)
 
     wait_agent_attr(logbook, "entries", length=2)
     for entry in logbook.entries:

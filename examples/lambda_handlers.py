@@ -1,44 +1,51 @@
-"""Handlers of all forms: functions, lambdas, lists of them, the name of a method, and any callable.
+"""Handlers of all forms: functions, lambdas, lists of them, the name of a method, a method of the agent.
 
 Functions travel to the agent's process, with what they refer to. They get the agent first, then the message.
 """
 
-from agentlab import run_agent, run_nameserver
+import math
+
+from agentlab import Agent, run_agent, run_nameserver
 from agentlab.testing import wait_agent_attr
 
 
+class Meter(Agent):
+    def on_init(self):
+        self.milliwatts, self.dbm, self.seen = [], [], 0
+        self.bind("REP", alias="seen", handler=self.how_many)  # a method, as agents with a class use it
+
+    def how_many(self, _request):
+        return self.seen
+
+    def count(self, _message):
+        self.seen += 1
+
+
 def to_dbm(agent, milliwatts):
-    agent.dbm.append(round(10 * agent.log10(milliwatts), 2))
+    agent.dbm.append(round(10 * math.log10(milliwatts), 2))
 
 
 def main():
     ns = run_nameserver()
-    laser = run_agent("Laser")
-    meter = run_agent("Meter", attributes={"milliwatts": [], "dbm": [], "total": 0})
+    laser, meter = run_agent("Laser"), run_agent("Meter", base=Meter)
 
-    offset = 1  # a lambda may use what is around it
-    meter.set_method(log10=lambda _agent, value: __import__("math").log10(value))
-    handlers = [  # PULL takes a list, too: they are run in order
-        lambda agent, message: agent.milliwatts.append(message + offset),
-        to_dbm,
-        lambda agent, message: agent.set_attr(total=agent.total + message),
-    ]
+    # PULL takes a list, too: all of them get each message, in order.
+    factor = 1000  # what a lambda needs goes with it
+    handlers = [lambda agent, watts: agent.milliwatts.append(watts * factor), to_dbm, "count"]
+    meter.bind("PULL", alias="power", handler=handlers)
+    laser.connect(meter.addr("power"), alias="meter")
+    laser.send_many("meter", [1, 10, 100])
 
-    meter.bind("PULL", alias="in", handler=handlers)
-    laser.connect(meter.addr("in"), alias="out")
-    laser.send_many("out", [1, 10, 100])
-
-    wait_agent_attr(meter, "total", value=111)
-    print("with offset:", meter.milliwatts)
+    wait_agent_attr(meter, "seen", value=3)
+    print("in mW:", meter.milliwatts)
     print("in dBm:", meter.dbm)
 
-    # A request answered by a lambda, and by a method given by its name.
+    # What a lambda gives is the reply to a request.
     meter.bind("REP", alias="double", handler=lambda _agent, message: 2 * message)
-    meter.bind("REP", alias="log", handler="log10")
     laser.connect(meter.addr("double"), alias="double")
-    laser.connect(meter.addr("log"), alias="log")
+    laser.connect(meter.addr("seen"), alias="seen")
     print("doubled:", laser.send_recv("double", 21))
-    print("logarithm:", laser.send_recv("log", 1000))
+    print("seen:", laser.send_recv("seen", None))
 
     ns.shutdown()
 

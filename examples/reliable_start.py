@@ -31,8 +31,7 @@ def attempt(what, **options):
     try:
         run_agent(**options)
     except AgentStartError as error:
-        lines = str(error).strip().splitlines()
-        print(f"{what}: {lines[0]} ... {lines[-1]}" if len(lines) > 1 else f"{what}: {lines[0]}")
+        print(f"{what}: {str(error).splitlines()[-1]}")  # before it comes the traceback of the other process, if there is one
     else:
         print(f"{what}: started")
 

@@ -18,16 +18,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def start(script, env):
-    return subprocess.Popen([sys.executable, str(SCRIPTS / script)], env=env)
+def start(script, env, **options):
+    return subprocess.Popen([sys.executable, str(SCRIPTS / script)], env=env, **options)
 
 
 def main():
     env = {**os.environ, "AGENTLAB_NAMESERVER_ADDRESS": f"127.0.0.1:{free_port()}"}
-    measure = start("measure.py", env)
+    measure = start("measure.py", env, stdout=subprocess.PIPE, text=True)
     laboratory = start("laboratory.py", env)
     print("laboratory.py ended with", laboratory.wait(30), flush=True)
-    print("measure.py ended with", measure.wait(30), flush=True)
+    said, _ = measure.communicate(timeout=30)
+    print(said + "measure.py ended with", measure.returncode, flush=True)
     print("close.py ended with", start("close.py", env).wait(30), flush=True)
 
 

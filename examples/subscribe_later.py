@@ -24,12 +24,12 @@ def main():
     ns = run_nameserver()
     lab, desk = run_agent("Lab"), run_agent("Desk", attributes={"notes": []})
     desk.connect(lab.bind("PUB", alias="news"), alias="lab", handler={"power": note, "end": note})
-    lab.wait_for_subscribers("news", 2)
+    lab.wait_for_subscribers("news")
     publish(lab, 1)
     wait_agent_attr(desk, "notes", data="end 1")
 
     desk.subscribe("lab", {"temperature": note, "power": shout})  # one is new, one gets another handler
-    lab.wait_for_subscribers("news", 1, topic="temperature")
+    lab.wait_for_subscribers("news", topic="temperature")
     publish(lab, 2)
     wait_agent_attr(desk, "notes", data="end 2")
 

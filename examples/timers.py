@@ -4,7 +4,7 @@ They run in the agent's loop, so they never meet a handler half-way. `each` tick
 """
 
 from agentlab import Agent, run_agent, run_nameserver
-from agentlab.testing import wait_agent_attr
+from agentlab.testing import wait_agent_attr, wait_agent_condition
 
 
 class Thermometer(Agent):
@@ -36,7 +36,7 @@ def main():
     thermometer.set_attr(count=0)
     thermometer.each(0.01, lambda agent, step: agent.set_attr(count=agent.count + step), 5, alias="count")
     never = thermometer.after(3600, "shutdown")
-    wait_agent_attr(thermometer, "count", value=20)
+    wait_agent_condition(thermometer, lambda agent: agent.count >= 20)
     print("timers now:", len(thermometer.list_timers()))
     print("stopped:", thermometer.stop_timer("count"), thermometer.stop_timer(never))
     print("stopped again:", thermometer.stop_timer(never))

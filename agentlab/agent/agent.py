@@ -98,7 +98,7 @@ class Agent:
         state.stop_asked = False
         checked_on_error(self.on_error)
         self.before_loop()
-        state.running.set()
+        state.runs()
         try:
             idle = self.idle if type(self).idle is not Agent.idle else None
             self._loop.run(lambda: not state.stop_asked and not state.ending, idle=idle)

@@ -15,17 +15,45 @@ from agentlab.wire.address import AgentAddress
 from agentlab.wire.channel import AgentChannel
 
 
+class RunOrder:
+    """One order to run, and how it went.
+
+    Attributes:
+        begun: Set when the loop runs, or will not.
+        error: What kept it from running, or None.
+    """
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.error: BaseException | None = None
+
+
 class State:
     """What an agent was asked to do; read by its loop, written from any thread and from signal handlers."""
 
     def __init__(self) -> None:
         self.running = threading.Event()
-        self.run_asked = False
-        self.start_error: BaseException | None = None
+        self.order: RunOrder | None = None
+        """An order to run that nobody has begun to follow."""
+        self.current: RunOrder | None = None
+        """The order that is being followed."""
         self.stop_asked = False
         self.ending = False
         self.restart_asked = False
         self.end_process: Callable[[], None] = lambda: os._exit(1)
+
+    def ask_run(self) -> RunOrder:
+        """Order a run; whoever owns the agent must be woken then."""
+        order = self.order
+        if order is None:
+            order = self.order = RunOrder()
+        return order
+
+    def runs(self) -> None:
+        """Note that the loop runs now."""
+        self.running.set()
+        if self.current is not None:
+            self.current.begun.set()
 
 
 class Directory(Protocol):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
+import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
 from agentlab.agent.loop import Loop
+from agentlab.errors import RemoteError
 
 
 class Coroutines:
@@ -30,7 +32,7 @@ class Coroutines:
 
     def start(self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object]) -> None:
         """Run a coroutine; `done` is called with its future in the agent's loop."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._running())
+        future = asyncio.run_coroutine_threadsafe(_without_exit(coroutine), self._running())
         future.add_done_callback(lambda finished: self._loop.post(lambda: done(finished)))
 
     def _report(self, future: Future[Any]) -> None:
@@ -53,6 +55,14 @@ class Coroutines:
         self._thread.join(timeout)
         if not self._thread.is_alive():
             aio.close()
+
+
+async def _without_exit(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Await a coroutine; sys.exit() in it would end the asyncio loop, and every other handler with it."""
+    try:
+        return await coroutine
+    except SystemExit as error:
+        raise RemoteError(str(error), "builtins.SystemExit", traceback.format_exc()) from error
 
 
 def _cancel_all(aio: asyncio.AbstractEventLoop) -> None:

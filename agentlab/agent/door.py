@@ -1,19 +1,24 @@
 """Calls from other processes: what a proxy sends, executed in the loop or beside it, and answered.
 
-A call is ``(method, args, kwargs, safe)``. The answer is one letter and a payload: ``R`` the result, ``E`` an error,
+A call is ``(method, args, kwargs, safe)``, and its path where there is one (see :mod:`~agentlab.agent.local`). The answer is one letter and a payload: ``R`` the result, ``E`` an error,
 ``U`` the name of a module that cannot be imported here (the call has not run: send it again by value).
 """
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from agentlab.agent import local
 from agentlab.agent.agent import Agent
+from agentlab.agent.visitors import Visitors
 from agentlab.control.payload import UnimportableError, dumps, loads
 from agentlab.control.remote_errors import error_to_bytes
-from agentlab.errors import AgentStoppedError, SerializationError, nearest
+from agentlab.errors import AgentStoppedError, DeadlockError, RefusedError, SerializationError, nearest
+from agentlab.settings import config
 
 RESULT, ERROR, UNIMPORTABLE = b"R", b"E", b"U"
 
@@ -32,38 +37,53 @@ class Door:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self.uri = ""
-        self.waiting_for: str | None = None
-        """URI of the agent whose answer the loop's thread waits for now: how circles are found."""
-        self.in_flight = 0
+        self._waits: dict[int, tuple[str | None, str, bool]] = {}
+        self._tokens = itertools.count()
+        self._handled: set[int] = set()
+        self._security: str = config["SECURITY"]
+        self.visitors = Visitors(agent._loop)
         self._special: dict[str, Callable[..., Any]] = {
             "run": self._run,
             "_describe": self._describe,
             "_attribute": self._attribute,
-            "_waiting_for": lambda: self.waiting_for,
+            "_waiting_for": self._waiting_for,
             "_document": self._document,
         }
 
+    @property
+    def in_flight(self) -> int:
+        """How many calls are being answered."""
+        return len(self._handled)
+
     def handle(self, payload: bytes, _peer: object = None) -> bytes:
         """Execute a call and give its answer; never raises."""
-        self.in_flight += 1
+        thread = threading.get_ident()
+        self._handled.add(thread)  # a set, as `+= 1` in two threads may count one
         try:
             return self._answer(payload)
         finally:
-            self.in_flight -= 1
+            self._handled.discard(thread)
 
     def _answer(self, payload: bytes) -> bytes:
         try:
-            method, args, kwargs, safe = loads(payload)
+            method, args, kwargs, safe, *path = loads(payload)
         except UnimportableError as error:
             return UNIMPORTABLE + error.module.encode()
         except (SerializationError, TypeError, ValueError) as error:
             return ERROR + error_to_bytes(error)
         try:
-            return RESULT + dumps(self.execute(method, args, kwargs, safe=safe))
+            result = self.execute(method, args, kwargs, safe=safe, path=tuple(path[0]) if path else ())
         except BaseException as error:  # noqa: BLE001 - the control daemon's door: everything goes to the caller
             return ERROR + error_to_bytes(error)
+        try:
+            return RESULT + dumps(result)
+        except (SerializationError, RefusedError) as error:
+            unfit = type(error)(f"the result of {method}() of agent {self.agent.name!r} cannot be sent: {error}")
+            return ERROR + error_to_bytes(unfit)
 
-    def execute(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool) -> Any:
+    def execute(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, path: tuple[str, ...] = ()
+    ) -> Any:
         """Run a method of the agent, in its loop if `safe`, else in this thread."""
         special = self._special.get(method)
         if special is not None:
@@ -71,13 +91,49 @@ class Door:
         agent = self.agent
         function = self._method(method)
         if not safe or method in ALWAYS_UNSAFE or method.startswith("_"):
-            return self._noted(method, function, args, kwargs)
+            return self._run_with(path, method, function, args, kwargs)
         state = agent._state
         if state.stop_asked and not state.running.is_set() and method not in WHEN_STOPPED:
             raise AgentStoppedError(f"agent {agent.name!r} has stopped, so {method}() would never run; run() it, or call .unsafe")
+        if self.uri in path:
+            raise DeadlockError(
+                f"agent {agent.name!r} waits, directly or through others, for this very call of {method}(), so it can never run: "
+                "call .unsafe or .oneway, or send a message"
+            )
         if agent._loop.in_owner():
-            return self._noted(method, function, args, kwargs)
-        return agent._loop.post(lambda: self._noted(method, function, args, kwargs)).wait()
+            return self._run_with(path, method, function, args, kwargs)
+        self.visitors.note_safe()
+        return agent._loop.post(lambda: self._run_with(path, method, function, args, kwargs)).wait()
+
+    def _run_with(
+        self, path: tuple[str, ...], name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if not path:
+            return self._noted(name, function, args, kwargs)
+        with local.handling(self, path):
+            return self._noted(name, function, args, kwargs)
+
+    # --- who waits for whom ---------------------------------------------------------------------------------------
+
+    def note_wait(self, behalf: str | None, uri: str, *, safe: bool) -> int:
+        """Note that a thread of this agent waits for an answer; give the token that ends it. Any thread.
+
+        Args:
+            behalf: None: the loop waits; else the URI of the agent whose loop stands still until this thread has its answer.
+            uri: Who is to answer.
+            safe: Whether that one's loop is needed for it.
+        """
+        token = next(self._tokens)
+        self._waits[token] = behalf, uri, safe
+        return token
+
+    def forget_wait(self, token: int) -> None:
+        """Note that a wait is over. Any thread."""
+        self._waits.pop(token, None)
+
+    def _waiting_for(self, behalf: str | None = None) -> list[tuple[str, bool]]:
+        """Give URI and `safe` of what the loop waits for now, or what other threads wait for on behalf of another loop."""
+        return [(uri, safe) for whose, uri, safe in list(self._waits.values()) if whose == behalf]
 
     def _method(self, name: str) -> Callable[..., Any]:
         function = getattr(self.agent, name, None)
@@ -130,37 +186,39 @@ class Door:
     def _run(self) -> None:
         """Make the agent run, and return once it does."""
         state = self.agent._state
-        if state.running.is_set() or state.ending:
+        if state.ending or (state.running.is_set() and not state.stop_asked):
             return
-        state.start_error = None
-        state.run_asked = True
+        order = state.ask_run()
         self.agent._loop.wake()
         deadline = time.monotonic() + RUN_PATIENCE
-        # Running is an event that may come and go (a handler that stops the agent at once), so the request is watched
-        while state.run_asked and not state.running.wait(0.05):
+        while not order.begun.wait(0.05) and not state.ending:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"agent {self.agent.name!r} did not run within {RUN_PATIENCE:g} s")
-        if state.start_error is not None:
-            raise state.start_error
+        if order.error is not None:
+            raise order.error
 
 
 def serve_orders(door: Door) -> None:
     """Be the agent's thread until it is to end: wait for the order to run, run, and wait again."""
-    from agentlab.agent import local  # noqa: PLC0415 - a cycle otherwise
-
     agent, state = door.agent, door.agent._state
     local.enter(door)
     try:
         while not state.ending:
-            agent._loop.wait_for_orders(lambda: not state.run_asked and not state.ending)
+            agent._loop.wait_for_orders(lambda: state.order is None and not state.ending)
             if state.ending:
                 return
+            state.current, state.order = state.order, None
+            door.visitors.open()
             try:
                 agent.run()
             except Exception as error:  # noqa: BLE001 - a door: before_loop, or an overridden run(), is the user's
-                state.start_error = error
+                if state.current is not None:
+                    state.current.error = error
                 agent._faults.failed(error, "run()")
-            state.run_asked = False
+            finally:
+                if state.current is not None:
+                    state.current.begun.set()
+            door.visitors.close()
     finally:
         local.leave()
 

@@ -38,7 +38,9 @@ class Faults:
         """Take note of an exception in a handler, a timer or a hook, and act as `on_error` says."""
         self.errors += 1
         self.last = "".join(traceback.format_exception(error))
-        self._logger.error("%s raised %s: %s\n%s", what, type(error).__name__, error, self.last.rstrip())
+        # The last line of a traceback, not str(error): a user's class may raise there.
+        brief = traceback.format_exception_only(error)[-1].strip()
+        self._logger.error("%s raised %s\n%s", what, brief, self.last.rstrip())
         mode = self._on_error()
         if mode != "continue":
             self._end(mode)

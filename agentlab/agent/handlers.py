@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
@@ -30,18 +30,42 @@ def resolve(agent: object, handler: Any) -> MessageHandler:
 
 
 def resolve_many(agent: object, handlers: Any) -> MessageHandler:
-    """Give a callable of the message for a handler or a list of handlers, run in order."""
+    """Give a callable of the message for a handler or a list of handlers, run in order.
+
+    Of a list with ``async def`` handlers it returns one coroutine, in which theirs run one after the other.
+    """
     if not isinstance(handlers, (list, tuple)):
         return resolve(agent, handlers)
     if not handlers:
         raise HandlerError("an empty list of handlers would drop every message; give at least one")
     steps = [resolve(agent, handler) for handler in handlers]
 
-    def run_all(message: Any) -> None:
-        for step in steps:
-            step(message)
+    def run_all(message: Any) -> Coroutine[Any, Any, None] | None:
+        coroutines: list[Coroutine[Any, Any, Any]] = []
+        try:
+            for step in steps:
+                result = step(message)
+                if inspect.iscoroutine(result):
+                    coroutines.append(result)
+        except BaseException:
+            _close_all(coroutines)
+            raise
+        return _one_by_one(coroutines) if coroutines else None
 
     return run_all
+
+
+async def _one_by_one(coroutines: list[Coroutine[Any, Any, Any]]) -> None:
+    try:
+        for coroutine in coroutines:
+            await coroutine
+    finally:
+        _close_all(coroutines)  # one that raised keeps the later ones from the message, as in a list of plain functions
+
+
+def _close_all(coroutines: list[Coroutine[Any, Any, Any]]) -> None:
+    for coroutine in coroutines:
+        coroutine.close()
 
 
 def resolve_topic(agent: object, handler: Any) -> TopicHandler:

@@ -1,26 +1,76 @@
-"""The agents of this process, by the thread that owns them: how a proxy knows that it is used inside an agent."""
+"""On whose behalf the current thread works: how a proxy knows that it is used inside an agent, and who waits for its answer.
+
+While an agent calls another, its loop stands still; when that one calls on, two loops do. Calls carry the URIs of the loops
+that stand still until they are answered, outermost first: their *path*. A loop in the path of a call cannot execute it.
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agentlab.agent.door import Door
 
-_doors: dict[int, Door] = {}
+
+class _Here(threading.local):
+    door: Door | None = None
+    owner = False
+    path: tuple[str, ...] = ()
+
+
+_here = _Here()
 
 
 def enter(door: Door) -> None:
     """Note that the current thread is the loop of the agent behind `door`."""
-    _doors[threading.get_ident()] = door
+    _here.door, _here.owner, _here.path = door, True, ()
 
 
 def leave() -> None:
     """Note that the current thread is no agent's loop any more."""
-    _doors.pop(threading.get_ident(), None)
+    _here.door, _here.owner, _here.path = None, False, ()
 
 
 def current() -> Door | None:
     """Give the door of the agent whose loop the current thread is, or None."""
-    return _doors.get(threading.get_ident())
+    return _here.door if _here.owner else None
+
+
+def path() -> tuple[str, ...]:
+    """Give the path of a call that the current thread makes now."""
+    door = current()
+    return _here.path if door is None else (*_here.path, door.uri)
+
+
+@contextmanager
+def handling(door: Door, path: tuple[str, ...]) -> Iterator[None]:
+    """Note that the current thread executes a call that came with a path."""
+    before = _here.door, _here.path
+    _here.door, _here.path = door, path
+    try:
+        yield
+    finally:
+        _here.door, _here.path = before
+
+
+@contextmanager
+def waiting(uri: str, *, safe: bool) -> Iterator[None]:
+    """Note that the current thread waits for an answer: its agent can then tell for whom it waits.
+
+    Args:
+        uri: Who is to answer.
+        safe: Whether that one's loop is needed for it.
+    """
+    door = _here.door
+    if door is None:
+        yield
+        return
+    behalf = None if _here.owner else _here.path[-1]
+    token = door.note_wait(behalf, uri, safe=safe)
+    try:
+        yield
+    finally:
+        door.forget_wait(token)

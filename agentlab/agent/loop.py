@@ -16,12 +16,14 @@ FAIR_SHARE = 0.002
 """Seconds that one socket, or all calls together, may take before the others have their turn."""
 MOST_AT_ONCE = 512
 IDLE_AFTER = 1.0
+FAILURES = (Exception, SystemExit)
+"""What a handler may raise without ending the loop: sys.exit ends a program, and the agent is more than one handler."""
 
 
 class Source(Protocol):
-    """A socket with what is to be done when it is readable."""
+    """A socket, or a file descriptor, with what is to be done when it is readable."""
 
-    socket: Socket
+    socket: Socket | int
 
     @property
     def backlog(self) -> bool:
@@ -141,7 +143,7 @@ class Loop:
         began = time.perf_counter()
         try:
             empty = source.serve(limit)
-        except Exception as error:  # noqa: BLE001 - a door: a turn of the loop
+        except FAILURES as error:  # a door: a turn of the loop
             self._on_error(error, "a handler")
             empty = not source.backlog
         took = time.perf_counter() - began
@@ -181,7 +183,7 @@ class Loop:
     def _guarded(self, action: Callable[[], object], what: str) -> None:
         try:
             action()
-        except Exception as error:  # noqa: BLE001 - a door: a turn of the loop
+        except FAILURES as error:  # a door: a turn of the loop
             self._on_error(error, what)
 
     def close(self, reason: str) -> None:

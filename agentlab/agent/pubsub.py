@@ -10,6 +10,7 @@ from typing import Any
 
 from agentlab.agent.handlers import resolve_topics
 from agentlab.agent.link import Desk, Link, SendOptions
+from agentlab.agent.loop import FAILURES
 from agentlab.agent.pipes import has_async
 from agentlab.errors import AliasError, MessageTimeoutError, SerializationError
 from agentlab.transport.sockets import Socket
@@ -211,7 +212,7 @@ class SubLink(Link):
     def _call(self, call: Any, message: Any, topic: str) -> None:
         try:
             call(message, topic)
-        except Exception as error:  # noqa: BLE001 - a door: one handler of several must not keep the others from the message
+        except FAILURES as error:  # a door: one handler of several must not keep the others from the message
             self.desk.faults.failed(error, f"a handler of topic {topic!r}")
 
     def _log_lost(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from agentlab.agent.handlers import resolve
 from agentlab.agent.link import Link
+from agentlab.agent.loop import FAILURES
 from agentlab.errors import AgentLabError, SerializationError
 
 Reply = Callable[[list[Any]], object]
@@ -46,7 +47,7 @@ class Responder:
             if not inspect.isgenerator(result):
                 reply(link.encode(result))
                 return True
-        except Exception as error:
+        except FAILURES as error:
             reply(link.encode_error(error))
             raise
         self._run_generator(result, reply)
@@ -59,7 +60,7 @@ class Responder:
             error = AgentLabError("the handler's generator yielded no reply; yield exactly one")
             reply(self._link.encode_error(error))
             raise error from None
-        except Exception as error:
+        except FAILURES as error:
             reply(self._link.encode_error(error))
             raise
         reply(frames)

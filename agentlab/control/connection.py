@@ -12,7 +12,7 @@ from agentlab.control.security import ControlSecurity
 from agentlab.control.uri import parse_uri
 from agentlab.control.waiting import OnWait, Waiting
 from agentlab.errors import ConnectError, ConnectionLostError, RemoteError
-from agentlab.settings import config
+from agentlab.settings import LEAST_MESSAGE_SIZE, config
 
 KEPT: Final = 4
 
@@ -110,7 +110,8 @@ class ControlClient:
 
     def _send(self, head: bytes, payload: bytes, flags: int, waiting: Waiting) -> Connection:
         """Send a request on a connection that is ours from then on."""
-        frames.check_size(payload, config["MAX_MESSAGE_SIZE"], "the call")
+        if len(payload) > LEAST_MESSAGE_SIZE:
+            frames.check_size(payload, config["MAX_MESSAGE_SIZE"], "the call")
         while True:
             connection, fresh = self._take(waiting)
             before = connection.stream.sent

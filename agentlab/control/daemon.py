@@ -17,13 +17,13 @@ from agentlab.control.listener import listen_tcp, listen_unix
 from agentlab.control.loop import IOLoop
 from agentlab.control.preamble import OPAQUE_METADATA, Metadata, Preamble
 from agentlab.control.security import ControlSecurity
-from agentlab.control.serving import Handler, Serving
+from agentlab.control.serving import Handler, Serving, Visitor
 from agentlab.control.session import Session
 from agentlab.control.stream import Stream
 from agentlab.control.workers import WorkerPool
 from agentlab.errors import RefusedError, WrongAddressError
 
-__all__ = ["ControlDaemon", "Peer"]
+__all__ = ["ControlDaemon", "Peer", "Visitor"]
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +89,15 @@ class ControlDaemon:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def adopt(self, adopt: Callable[[Visitor], bool]) -> None:
+        """Let somebody else serve connections in a thread of his own.
+
+        Args:
+            adopt: Called in a worker thread after each answered call, with the connection as a :class:`Visitor`; when it
+                gives True, the connection is his until he lets it leave.
+        """
+        self._serving.adopt = adopt
 
     def serve(self, object_id: str, handler: Handler) -> str:
         """Serve an object.

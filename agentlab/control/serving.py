@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +15,7 @@ from agentlab.control.auth import Peer
 from agentlab.control.counters import Counters
 from agentlab.control.session import Session
 from agentlab.control.workers import WorkerPool
-from agentlab.settings import config
+from agentlab.settings import LEAST_MESSAGE_SIZE, config
 
 if TYPE_CHECKING:
     from agentlab.control.stock import StockDaemon
@@ -26,9 +27,37 @@ Handler = Callable[[bytes, Peer], bytes]
 REST_PATIENCE: Final = 0.05
 """Seconds that a worker waits for the rest of a message; then the I/O thread does."""
 
+AT_ONCE: Final = 32 * 1024
+"""Bytes of an answer that a connection takes without anybody having to read: half of the least buffer in use."""
+
 MOST_WAITING: Final = 10_000
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Oneway calls that may wait for a worker in memory; more stay in the senders' sockets, and then the senders wait."""
+
+
+class Visitor:
+    """A connection that somebody else than the workers serves, in a thread of his own: an agent's loop.
+
+    Args:
+        session: The connection.
+        serving: Whose it was.
+    """
+
+    def __init__(self, session: Session, serving: Serving) -> None:
+        self._session = session
+        self._serving = serving
+
+    def fileno(self) -> int:
+        """Give the descriptor that is readable when there is something to serve."""
+        return self._session.stream.sock.fileno()
+
+    def serve(self) -> bool:
+        """Serve what can be read, in this thread; tell whether the connection is still a visitor. Never waits for it."""
+        return self._serving.serve_visitor(self._session)
+
+    def leave(self) -> None:
+        """Give the connection back to the daemon."""
+        self._serving.leave(self._session)
 
 
 class Serving:
@@ -45,6 +74,8 @@ class Serving:
         self, counters: Counters, pool: WorkerPool, stock: StockDaemon | None, give_back: Callable[[Session], None]
     ) -> None:
         self.handlers: dict[str, Handler] = {}
+        self.adopt: Callable[[Visitor], bool] | None = None
+        """Asked after each answered call whether somebody else serves that connection from now on."""
         self._counters = counters
         self._pool = pool
         self._stock = stock
@@ -89,12 +120,40 @@ class Serving:
         return session
 
     def _work(self, session: Session) -> None:
-        try:
+        with self._closing_on_failure(session):
             while True:
                 message = session.take()
                 going_on = self._await_more(session) if message is None else self._serve(session, message)
                 if not going_on:
                     return
+                if message is not None and self.adopt is not None and self.adopt(Visitor(session, self)):
+                    return
+
+    def serve_visitor(self, session: Session) -> bool:
+        """Serve what can be read on a connection without ever waiting for it; tell whether it is still the caller's.
+
+        What would have to be waited for, the rest of a large request or the reader of a large answer, a worker gets.
+        """
+        with self._closing_on_failure(session):
+            if not session.read():
+                session.close()
+                return False
+            while (message := session.take()) is not None:
+                if not self._serve(session, message, wait=False):
+                    return False
+            if not len(session.incoming):
+                return True
+            self.submit(session)
+        return False
+
+    def leave(self, session: Session) -> None:
+        """Take a connection back from whoever adopted it."""
+        self._give_back(session)
+
+    @contextlib.contextmanager
+    def _closing_on_failure(self, session: Session) -> Iterator[None]:
+        try:
+            yield
         except frames.BadMessageError as error:
             self._counters.add("bad_messages")
             log.warning("closed the connection of %s: %s", session.who, error)
@@ -144,7 +203,7 @@ class Serving:
             return False
         return True
 
-    def _serve(self, session: Session, message: frames.Message) -> bool:
+    def _serve(self, session: Session, message: frames.Message, *, wait: bool = True) -> bool:
         """Run one request and answer it; tell whether the connection is still ours."""
         call = self._parse(message)
         if message.flags & frames.ONEWAY:
@@ -155,21 +214,29 @@ class Serving:
         self._counters.add("calls")
         if self._begin(session):
             try:
-                self._answer(session, message, call)
+                answer = self._answer(session, message, call)
+                if not wait and sum(map(len, answer)) > AT_ONCE:
+                    self._pool.submit(lambda: self._send_later(session, answer))
+                    return False
+                if answer:
+                    session.send(answer)
             finally:
                 self._end(session)
         return not self._closing or self._hang_up(session)
 
-    def _answer(self, session: Session, message: frames.Message, call: tuple[Handler, str, bytes] | None) -> None:
+    def _send_later(self, session: Session, answer: frames.Parts) -> None:
+        with self._closing_on_failure(session):
+            session.send(answer)
+            self._give_back(session)
+
+    def _answer(self, session: Session, message: frames.Message, call: tuple[Handler, str, bytes] | None) -> frames.Parts:
+        """Run a call and give the answer to send; nothing where stock Pyro5 has sent it."""
         if call is None:
             assert self._stock is not None and session.stock is not None  # noqa: PT018 - for mypy
             self._stock.handle(session.stock, message)
-            return
+            return []
         answer = self._run(*call, session.peer)
-        if isinstance(answer, bytes):
-            session.send(frames.pack_result(answer, message.seq))
-        else:
-            session.send([frames.pack_failure(message.seq, *answer)])
+        return frames.pack_result(answer, message.seq) if isinstance(answer, bytes) else [frames.pack_failure(message.seq, *answer)]
 
     def _hang_up(self, session: Session) -> bool:
         session.close()
@@ -201,7 +268,8 @@ class Serving:
             answer = handler(payload, peer)
             if not isinstance(answer, bytes):
                 raise TypeError(f"the handler gave {type(answer).__name__}, not bytes")
-            frames.check_size(answer, config["MAX_MESSAGE_SIZE"], "the answer")
+            if len(answer) > LEAST_MESSAGE_SIZE:
+                frames.check_size(answer, config["MAX_MESSAGE_SIZE"], "the answer")
             return answer
         except BaseException as error:  # noqa: BLE001 - the control daemon's door: logged and answered
             log.error("the handler of object %r failed:\n%s", object_id, "".join(traceback.format_exception(error)))  # noqa: TRY400

@@ -17,6 +17,7 @@ from typing import Any
 import cloudpickle
 
 from agentlab.agent.agent import Agent
+from agentlab.agent.calls import RunOrder
 from agentlab.agent.door import Door, serve_orders
 from agentlab.agent.faults import checked_on_error
 from agentlab.control.daemon import ControlDaemon
@@ -107,6 +108,7 @@ class HostedAgent:
         self.daemon = self._open_daemon(host, port)
         self._stack.callback(self.daemon.close)
         self.uri = self.door.uri = self.daemon.serve(self.instance, self.door.handle)
+        self.daemon.adopt(self.door.visitors.adopt)
         directory = NameDirectory(spec.nsaddr)
         agent._directory = directory
         self._stack.callback(directory.close)
@@ -180,8 +182,8 @@ def main(payload: bytes, link: ChildLink) -> None:
     ready = cloudpickle.dumps(Ready(spec.name, hosted.uri, hosted.door.names()))
     try:
         if spec.run:
-            state.run_asked = True
-            agent._loop.post(lambda: _tell_start(link, ready, agent))  # the first thing that the running loop does
+            order = state.ask_run()
+            agent._loop.post(lambda: _tell_start(link, ready, agent, order))  # the first thing that the running loop does
         else:
             link.ready(ready)
         hosted.serve()
@@ -196,13 +198,12 @@ def main(payload: bytes, link: ChildLink) -> None:
         os._exit(RESTART_CODE)
 
 
-def _tell_start(link: ChildLink, ready: bytes, agent: Agent) -> None:
+def _tell_start(link: ChildLink, ready: bytes, agent: Agent, order: RunOrder) -> None:
     """Tell the starter how the first run began. In the loop's thread: in the running loop, or after a run that failed."""
-    error = agent._state.start_error
-    if error is None:
+    if order.error is None:
         link.ready(ready)
         return
-    link.failed("".join(traceback.format_exception(error)))
+    link.failed("".join(traceback.format_exception(order.error)))
     agent._state.restart_asked = False
     agent.shutdown()
 

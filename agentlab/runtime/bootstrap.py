@@ -79,7 +79,7 @@ def interpreter_command(module: str, *arguments: object) -> list[str]:
     root = str(Path(__file__).resolve().parents[2])
     code = f"import sys; sys.path[0] = {root!r}; from {module} import main; main()"
     # Private names of the standard library, here and in _finish: multiprocessing lives by them too.
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return [sys.executable, *flags, "-c", code, *map(str, arguments)]
 
 
@@ -165,8 +165,8 @@ def _exit_code(request: SystemExit) -> int:
 def _finish(code: int) -> NoReturn:
     """End as an interpreter does (threads, atexit, buffers), but leave the memory to the system: that is 10 ms faster."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - joins the threads that are no daemons
-        atexit._run_exitfuncs()  # noqa: SLF001
+        threading._shutdown()  # type: ignore[attr-defined]  # joins what is no daemon
+        atexit._run_exitfuncs()
     finally:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, None, or nobody reads any more

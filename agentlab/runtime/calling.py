@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentlab.agent import local
-from agentlab.agent.door import ERROR, RESULT, UNIMPORTABLE
+from agentlab.agent.door import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE
 from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
@@ -39,7 +39,10 @@ class Caller:
         self.name = name
         self.uri = uri
         self._find = find
+        self._security: str = config["SECURITY"]
         self._client = self._client_of(uri)
+        # Safe calls have connections of their own: those are served by the agent's loop, and may have to wait for it.
+        self._safe_client = self._client_of(uri)
 
     def _client_of(self, uri: str) -> ControlClient:
         """Give a client whose connections close with this caller: proxies are dropped without a word, by the thousand."""
@@ -60,6 +63,7 @@ class Caller:
             SerializationError: arguments or result cannot be sent.
             Exception: whatever the method raised, as its own type.
         """
+        safe = safe and method not in ALWAYS_UNSAFE and not method.startswith("_")
         here = local.current()
         if here is not None and here.uri == self.uri:
             return here.execute(method, args, kwargs, safe=safe)  # an agent's call of itself: the loop is this thread
@@ -70,7 +74,7 @@ class Caller:
             answer = self._exchange(again, safe, timeout)
         kind, content = answer[:1], answer[1:]
         if kind == RESULT:
-            return loads(content)
+            return loads(content, security=self._security)
         if kind == ERROR:
             raise error_from_bytes(content)
         raise RemoteError(f"agent {self.name!r} cannot import what this call needs: {content[:200]!r}")
@@ -84,9 +88,10 @@ class Caller:
             self._move()
             self._client.cast(payload)
 
-    @staticmethod
-    def _payload(method: str, args: tuple[Any, ...], kwargs: dict[str, Any], safe: bool, by_value: tuple[str, ...] = ()) -> bytes:
-        return dumps((method, args, kwargs, safe), by_value=by_value)
+    def _payload(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], safe: bool, by_value: tuple[str, ...] = ()
+    ) -> bytes:
+        return dumps((method, args, kwargs, safe), security=self._security, by_value=by_value)
 
     def _exchange(self, payload: bytes, safe: bool, timeout: float | None) -> bytes:
         try:
@@ -97,12 +102,13 @@ class Caller:
 
     def _send(self, payload: bytes, safe: bool, timeout: float | None) -> bytes:
         here = local.current()
+        client = self._safe_client if safe else self._client
         watch = _Wait(self, here.uri if here is not None and safe else None)
         if here is None:
-            return self._client.call(payload, timeout=timeout, on_wait=watch.look)
+            return client.call(payload, timeout=timeout, on_wait=watch.look)
         before, here.waiting_for = here.waiting_for, self.uri
         try:
-            return self._client.call(payload, timeout=timeout, on_wait=watch.look)
+            return client.call(payload, timeout=timeout, on_wait=watch.look)
         finally:
             here.waiting_for = before
 
@@ -120,8 +126,8 @@ class Caller:
             raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from error
         if uri == self.uri:
             raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; it was killed, or is just ending")
-        old, self.uri, self._client = self._client, uri, self._client_of(uri)
-        old.close()
+        self.close()
+        self.uri, self._client, self._safe_client = uri, self._client_of(uri), self._client_of(uri)
 
     def probe(self, uri: str) -> str | None:
         """Ask the agent at `uri` for the URI of the one it waits for; also a proof of life.
@@ -143,6 +149,7 @@ class Caller:
     def close(self) -> None:
         """Close the connections; the next call opens one again."""
         self._client.close()
+        self._safe_client.close()
 
 
 class _Wait:

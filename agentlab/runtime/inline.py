@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from agentlab.agent.agent import Agent
+from agentlab.agent.calls import RunOrder
 from agentlab.nameserver.places import nameserver_address
 from agentlab.runtime.agentmain import HostedAgent, Spec
 from agentlab.runtime.proxy import Proxy
@@ -58,15 +59,20 @@ class _Start:
             return
         state = hosted.agent._state
         state.end_process = hosted.agent.shutdown  # a thread cannot be killed
-        state.run_asked = True
-        hosted.agent._loop.post(self.done.set)
+        order = state.ask_run()
+        hosted.agent._loop.post(lambda: self._tell_start(hosted, order))
         try:
             hosted.serve()
         finally:
             hosted.close()
-            self.error = self.error or state.start_error
             self.done.set()
             _threads.pop(self.spec.name, None)
+
+    def _tell_start(self, hosted: HostedAgent, order: RunOrder) -> None:
+        self.error = order.error
+        if order.error is not None:
+            hosted.agent.shutdown()
+        self.done.set()
 
 
 @atexit.register

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from agentlab import Agent
 
 SERIALIZERS = ("raw", "pickle", "cloudpickle", "dill", "json", "msgpack")
@@ -52,7 +54,7 @@ def echo(agent, message):
 
 
 def fail(agent, message):
-    raise LookupError("no such thing", message)
+    raise LookupError("no such thing")
 
 
 async def echo_async(agent, message):
@@ -60,9 +62,35 @@ async def echo_async(agent, message):
 
 
 async def fail_async(agent, message):
-    raise LookupError("no such thing", message)
+    raise LookupError("no such thing")
 
 
 def echo_by_yield(agent, message):
     yield message
     agent.after_reply = message
+
+
+class Background:
+    """A call in a thread of its own, so that the test can go on while it waits."""
+
+    def __init__(self, function, *args, **kwargs):
+        self._outcome = None
+        self._thread = threading.Thread(target=self._run, args=(function, args, kwargs), daemon=True)
+        self._thread.start()
+
+    def _run(self, function, args, kwargs):
+        try:
+            self._outcome = (function(*args, **kwargs), None)
+        except BaseException as error:
+            self._outcome = (None, error)
+
+    def done(self):
+        return self._outcome is not None
+
+    def result(self, timeout=5.0):
+        self._thread.join(timeout)
+        assert self._outcome is not None, "the call has not come back"
+        value, error = self._outcome
+        if error is not None:
+            raise error
+        return value

@@ -6,7 +6,7 @@ import pytest
 
 from agentlab import MessageTimeoutError, SerializationError, run_agent
 from agentlab.testing import wait_agent_attr, wait_condition
-from tests.agent.live import SERIALIZERS, TRANSPORTS, VALUES, Collector, take, take_async, value
+from tests.agent.live import SERIALIZERS, TRANSPORTS, VALUES, Background, Collector, take, take_async, value
 
 
 def pair(ns, serializer=None, transport=None, handler="take"):
@@ -197,7 +197,7 @@ def test_recv_gives_messages_past_the_handler(ns):
         agent.connect(address, alias="in", handler="take")
         return agent.recv("in", timeout=2)
 
-    answer = receiver.future.execute_as_method(fetch)
+    answer = Background(receiver.execute_as_method, fetch)
     sender.send("out", "for recv")
     assert answer.result(3) == "for recv"
     assert receiver.received == []
@@ -213,7 +213,7 @@ def test_recv_gives_the_messages_of_a_batch_one_by_one(ns):
         agent.connect(address, alias="in", handler="take")
         return [agent.recv("in", timeout=2) for _ in range(3)]
 
-    answer = receiver.future.execute_as_method(fetch)
+    answer = Background(receiver.execute_as_method, fetch)
     sender.send_many("out", [1, 2, 3, 4, 5])
     assert answer.result(3) == [1, 2, 3]
     assert wait_agent_attr(receiver, value=[4, 5])  # the rest is for the handler

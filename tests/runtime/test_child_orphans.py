@@ -106,7 +106,9 @@ def test_the_script_ends(method, then):
 
 @pytest.mark.parametrize("method", [*METHODS, "loopback"])
 def test_ctrl_c_ends_the_script_quietly_and_its_children_politely(method):
-    with Starter(method, [("polite", "", False)], then="child.install_quiet_interrupt()\nsys.stdin.read()") as starter:
+    then = "child.install_quiet_interrupt()\nprint('on', flush=True)\nsys.stdin.read()"
+    with Starter(method, [("polite", "", False)], then=then) as starter:
+        assert starter.process.stdout.readline() == "on\n"
         os.killpg(starter.process.pid, signal.SIGINT)  # as a terminal does: to the whole group
         out, err = starter.process.communicate(timeout=5)
         assert starter.process.returncode == -signal.SIGINT and err == "" and out == ""
@@ -231,8 +233,8 @@ def test_a_forked_process_has_children_and_a_server_of_its_own():
             os._exit(code)
     os.close(writing)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    with open(reading) as stream:
-        other, child = map(int, stream.read().split())
+    other, child = map(int, os.read(reading, 100).split())
+    os.close(reading)
     assert other != server and gone(other) and gone(child)
     assert mine.is_alive() and start_child(T + "serve", b"").is_alive()
 

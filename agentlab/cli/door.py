@@ -1,0 +1,103 @@
+"""The door of the command line: every error leaves as one line on stderr and an exit code, never as a traceback.
+
+Exit codes: 0 well, 1 it failed, 2 the user's mistake (a wrong option, no such agent, no name server), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from agentlab.errors import (
+    AgentLabError,
+    ConfigurationError,
+    NameServerError,
+    NameServerUnavailableError,
+    RefusedError,
+    WrongAddressError,
+)
+
+FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
+MISTAKES = (ConfigurationError, WrongAddressError, NameServerError, RefusedError)
+"""Errors that a user mends by asking for something else. All other errors of ours are failures."""
+
+# typer has taken click in under another name, and older ones still import it: this is the one that it raises.
+UsageError: type[Any] = typer.BadParameter.__mro__[1]
+
+
+class Door(TyperGroup):
+    """The group of all verbs; the one place that knows which error becomes which exit code."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
+        """Run a verb and end the process with its exit code; in this program's own words where its options are wrong."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **kwargs)
+        _make_streams_forgiving()
+        try:
+            code = super().main(*args, standalone_mode=False, **kwargs)
+        except UsageError as error:
+            code = say_usage(error)
+        except typer.Abort:
+            code = INTERRUPTED
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a verb; errors of ours and of the system become a line and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            with contextlib.suppress(ValueError):  # not the main thread
+                signal.signal(signal.SIGINT, signal.SIG_IGN)  # what is left to end ends within seconds; once is enough
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except AgentLabError as error:
+            here = "; on the command line: agentlab nameserver, or --nsaddr HOST:PORT"
+            say(f"{error}{here if isinstance(error, NameServerUnavailableError) else ''}")
+            raise typer.Exit(MISTAKE if isinstance(error, MISTAKES) else FAILED) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                _give_up_stdout()
+            else:
+                say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+            raise typer.Exit(FAILED) from None
+
+
+def say(text: str) -> None:
+    """Write one line to stderr, as every message of this program is written."""
+    line = " ".join(text.split())
+    with contextlib.suppress(OSError):  # nobody reads any more
+        print(f"agentlab: {line}", file=sys.stderr, flush=True)
+
+
+def say_usage(error: Any) -> int:
+    """Say what is wrong with the command line, and give the exit code."""
+    context = error.ctx
+    command = "agentlab" if context is None else f"agentlab {context.info_name}" if context.parent is not None else "agentlab"
+    message = error.format_message().rstrip(".")
+    option = str(getattr(error, "option_name", ""))
+    if option.lstrip("-")[:1].isdigit():
+        cure = f"write -- before arguments that begin with a dash: {command} NAME METHOD -- {option}"
+    else:
+        cure = f"see {command} --help"
+    say(f"{message[:1].lower()}{message[1:]}; {cure}")
+    return MISTAKE
+
+
+def _make_streams_forgiving() -> None:
+    """Let a terminal that cannot show a character show ? instead, so that nothing ends in a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _give_up_stdout() -> None:
+    """Let the interpreter's last flush have somewhere to go: the reader of our pipe has gone."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,68 @@
+"""A spectrum for people: a table and a plot in the terminal, a picture and a table of numbers in files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from agentlab.demo.axis import Axis
+from agentlab.demo.picture import draw_plot
+from agentlab.demo.sample import Line, line_near
+from agentlab.demo.spectrum import Spectrum
+from agentlab.demo.textplot import as_ascii, text_plot
+
+ROWS = 12
+NEAR_NM = 0.0006
+"""nm between a minimum that was found and the line that it is said to be: a little more than half a line's width."""
+X_LABEL, Y_LABEL = "wavelength in vacuum (nm)", "power (mW)"
+WIDEST = 78
+
+
+def show(spectrum: Spectrum, console: Console) -> None:
+    """Print a table of some points, and a plot of all. It fits a terminal of 80 columns, and narrower ones down to 40."""
+    lines = _lines(spectrum)
+    chosen = spectrum.selection(ROWS)
+    table = Table(title=f"{len(chosen)} of {len(spectrum.powers_mw)} points", title_justify="left", title_style="")
+    for heading in ("point", "wavelength (nm)", "power (mW)"):
+        table.add_column(heading, justify="right")
+    table.add_column("absorption line")
+    for i in chosen:
+        found = lines.get(i)
+        name = "" if i not in lines else found.name if found is not None else "not known"
+        style = "bold" if name else ""
+        table.add_row(str(i + 1), f"{spectrum.wavelengths_nm[i]:.4f}", f"{spectrum.powers_mw[i]:.3f}", name, style=style)
+    console.print(table)
+    console.print()
+    plot = text_plot(*_axes(spectrum, 7, 7), _points(spectrum), width=max(40, min(WIDEST, console.width - 1)))
+    for text in plot:
+        # As it is: a plot has nothing to highlight, and a line broken in two is no plot any more.
+        console.print(as_ascii(text) if console.options.ascii_only else text, markup=False, highlight=False, soft_wrap=True)
+    console.print()
+
+
+def save_files(spectrum: Spectrum, directory: Path, title: str) -> list[Path]:
+    """Write ``spectrum.csv`` and ``spectrum.png`` and give their paths; older ones are replaced."""
+    numbers, picture = directory / "spectrum.csv", directory / "spectrum.png"
+    numbers.write_text(spectrum.csv(), encoding="utf-8", newline="")
+    marks = [
+        (spectrum.wavelengths_nm[i], spectrum.powers_mw[i], line.name) for i, line in _lines(spectrum).items() if line is not None
+    ]
+    draw_plot(*_axes(spectrum, 7, 7), _points(spectrum), title, marks).save(picture, dpi=(144, 144))
+    return [numbers.resolve(), picture.resolve()]
+
+
+def _lines(spectrum: Spectrum) -> dict[int, Line | None]:
+    return {i: line_near(spectrum.wavelengths_nm[i], NEAR_NM) for i in spectrum.lines()}
+
+
+def _points(spectrum: Spectrum) -> list[tuple[float, float]]:
+    return list(zip(spectrum.wavelengths_nm, spectrum.powers_mw, strict=True))
+
+
+def _axes(spectrum: Spectrum, most_x: int, most_y: int) -> tuple[Axis, Axis]:
+    return (
+        Axis.around(spectrum.wavelengths_nm, X_LABEL, most_ticks=most_x),
+        Axis.around(spectrum.powers_mw, Y_LABEL, most_ticks=most_y, from_zero=True),
+    )
