@@ -23,7 +23,7 @@ class Logger(Agent):
             None. It is rotated at `log_file_size` bytes, and `log_file_count` old ones are kept.
     """
 
-    log_file: str | None = None
+    log_file: str | None
     log_file_size = 10_000_000
     log_file_count = 5
     log_limit = HISTORY
@@ -49,6 +49,7 @@ class Logger(Agent):
             self._writer.emit(logging.LogRecord("agentlab.logs", logging.INFO, "", 0, line, (), None))
 
     def _open_file(self) -> RotatingFileHandler | None:
+        self.log_file = getattr(self, "log_file", None)  # a subclass, or an attribute given at its start, may say it
         if self.log_file is None:
             return None
         return RotatingFileHandler(

@@ -1,16 +1,25 @@
 """Sphinx's settings. Build with: ``python -m sphinx -n -W docs docs/_build``."""
 
-from agentlab import __version__
+import os
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.util.docutils import SphinxDirective
+
+import agentlab
+from agentlab.settings import Settings
 
 project = "agentlab"
 author = "the agentlab developers"
 copyright = f"2026, {author}"
-version = release = __version__
+version = release = agentlab.__version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "performance_table.rst"]  # the table is part of a page, where there is one
 html_theme = "furo"
 html_title = f"agentlab {release}"
+html_static_path = ["_static"]
+highlight_language = "none"  # what is Python is included from snippets/, and says so
 
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
@@ -22,3 +31,67 @@ napoleon_custom_sections = ["Source"]
 # -n complains about every name that no page defines. Ours must resolve; those of Python and of other packages
 # cannot, because a build reads no inventory from the network.
 nitpick_ignore_regex = [(r"py:.*", r"(?!agentlab\b).*")]
+
+
+class SettingsTable(SphinxDirective):
+    """The settings with their defaults, as the program itself knows them."""
+
+    def run(self):
+        """Give a table of name, variable, default and meaning."""
+        chosen = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AGENTLAB_")}
+        try:
+            described = Settings().describe()  # a fresh one, without variables: so its values are the defaults
+        finally:
+            os.environ.update(chosen)
+        lines = [".. list-table::", "   :header-rows: 1", "   :widths: 22 33 15 30", ""]
+        rows = [
+            (f"``{key}``", f"``{variable}``" if variable else "", f"``{default!r}``", doc)
+            for key, (default, variable, doc) in described.items()
+        ]
+        for row in [("name", "environment variable", "default", "what it is"), *rows]:
+            lines += [f"   {'-' if index else '* -'} {cell}".replace("   -", "     -", 1) for index, cell in enumerate(row)]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
+class MeasuredTable(SphinxDirective):
+    """The benchmarks' table, or a sentence that says how to get it."""
+
+    def run(self):
+        """Give the table of ``performance_table.rst``, which a full run of the benchmarks writes."""
+        path = Path(self.env.srcdir) / "performance_table.rst"
+        self.env.note_dependency(str(path))
+        if path.exists():
+            return self.parse_text_to_nodes(path.read_text("utf-8"))
+        text = "This copy of the documentation was built without figures."
+        return [nodes.paragraph(text, text)]
+
+
+def _other_name():
+    """Map each public name to the module that defines it, and back: pages use the one, type hints the other."""
+    found = {}
+    for name in agentlab.__all__:
+        value = getattr(agentlab, name)
+        if hasattr(value, "__qualname__"):
+            public, real = f"agentlab.{name}", f"{value.__module__}.{value.__qualname__}"
+            found[real], found[public] = public, real
+    return found
+
+
+def resolve_public_name(app, env, node, contnode):
+    """Find a name of ours that is documented under its other name."""
+    if node.get("refdomain") != "py":
+        return None
+    target = app.config.other_names.get(node.get("reftarget"))
+    domain = env.get_domain("py")
+    if target is None or target not in domain.objects:
+        return None
+    return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)
+
+
+def setup(app):
+    """Add what is ours to Sphinx."""
+    app.add_config_value("other_names", _other_name(), "")
+    app.add_directive("settings-table", SettingsTable)
+    app.add_directive("measured-table", MeasuredTable)
+    app.connect("missing-reference", resolve_public_name)
+    return {"parallel_read_safe": True}

@@ -6,20 +6,19 @@ import secrets
 from functools import partial
 from typing import Any
 
-from agentlab.agent.handlers import method_of, resolve
+from agentlab.agent.handlers import accepts_positions, method_of, resolve
 from agentlab.agent.link import Desk, Link, SendOptions
 from agentlab.agent.pipes import awaited
 from agentlab.agent.pubsub import REPLY_TOPIC, PubLink, SubLink
 from agentlab.agent.requests import Pending, PendingRequests, number_from_bytes, number_to_bytes
 from agentlab.agent.respond import Responder
-from agentlab.errors import HandlerError, SerializationError
+from agentlab.errors import ConnectionLostError, HandlerError, SerializationError, WrongAddressError
 from agentlab.transport.sockets import Socket
 from agentlab.wire.address import AgentAddress
 from agentlab.wire.channel import AgentChannel
 
 HOLD = 5.0
 """Seconds that a reply waits for the subscription that it is to travel on."""
-FULL_RETRY = 0.01
 
 
 class Asker:
@@ -44,11 +43,12 @@ class Asker:
         if handler is None:
             raise HandlerError("nobody would get the reply; give a handler to connect() or to send()")
         call = awaited(desk, handler, resolve(desk.agent, handler))
+        on_error = _error_hook(desk, options.on_error)
         number = self.pending.next_number()
         timer = None
         if options.wait is not None:
             timer = desk.loop.after_internal(options.wait, partial(self._give_up, number, options.wait))
-        self.pending.add(number, Pending(call, _error_hook(desk.agent, options.on_error), timer))
+        self.pending.add(number, Pending(call, on_error, timer))
         return number_to_bytes(number)
 
     def withdraw(self, request: bytes) -> None:
@@ -78,24 +78,52 @@ class Asker:
             self._link.desk.agent.log_warning(f"Received response for an unknown request! {number}")
             return
         try:
-            message = self._link.decode_reply(frames)
-        except SerializationError as error:
-            self._link.bad(error)
+            message, error = self._link.open_reply(frames)
+        except SerializationError as unreadable:
+            self._link.bad(unreadable)
+            if pending.on_error is not None:
+                pending.on_error(unreadable)
             return
-        except Exception as error:
-            if pending.on_error is None:
-                raise
+        if error is None:
+            pending.handler(message)
+        elif pending.on_error is None:
+            raise error
+        else:
             pending.on_error(error)
-            return
-        pending.handler(message)
+
+    def forget(self) -> None:
+        """Forget all requests, for the socket closes: their replies and errors are wanted no more."""
+        self._take_all()
+
+    def fail(self, error: Exception) -> None:
+        """Tell all requests that their replies will not come."""
+        for pending in self._take_all():
+            if pending.on_error is None:
+                self._link.desk.agent.log_warning(f"Did not receive a reply: {error}")
+            else:
+                pending.on_error(error)
+
+    def _take_all(self) -> list[Pending]:
+        taken = self.pending.take_all()
+        for pending in taken:
+            if pending.timer is not None:
+                self._link.desk.loop.deadlines.stop(pending.timer)
+        return taken
 
 
-def _error_hook(agent: Any, on_error: Any) -> Any:
+def _moved() -> ConnectionLostError:
+    return ConnectionLostError("the agent that was asked has come back elsewhere; the request may have been handled")
+
+
+def _error_hook(desk: Desk, on_error: Any) -> Any:
     """Give a callable of the error (None: no reply came) for `on_error(agent)` or `on_error(agent, error)`."""
     if on_error is None:
         return None
-    from agentlab.agent.handlers import accepts_positions  # noqa: PLC0415 - beside its only use
+    call = _call_of_error(desk.agent, on_error)
+    return lambda error: desk.coroutines.take(call(error))
 
+
+def _call_of_error(agent: Any, on_error: Any) -> Any:
     if isinstance(on_error, str):
         method = method_of(agent, on_error)
         return method if accepts_positions(method, 1) else lambda _: method()
@@ -137,7 +165,7 @@ class AsyncReqLink(Link):
         return self.socket.drain_messages(limit, self._reply)
 
     def _reply(self, frames: list[Any]) -> None:
-        if len(frames) < 2:  # noqa: PLR2004 - number and reply
+        if len(frames) < 2:
             self.bad(SerializationError("a reply without a body"))
             return
         self.asker.reply(bytes(frames[0]), frames[1:])
@@ -151,6 +179,12 @@ class AsyncReqLink(Link):
         self.socket.disconnect(self.address.sender.endpoint())
         self.address = server.twin()
         self.socket.connect(str(server.transport), server.receiver.endpoint())
+        self.asker.fail(_moved())
+
+    def close(self, linger: float) -> None:
+        """Close; twice is fine."""
+        self.asker.forget()
+        super().close(linger)
 
 
 class AsyncRepLink(Link):
@@ -171,7 +205,7 @@ class AsyncRepLink(Link):
         return self.socket.drain_messages(limit, self._request)
 
     def _request(self, frames: list[Any]) -> None:
-        if len(frames) < 3:  # noqa: PLR2004 - client, number and request
+        if len(frames) < 3:
             self.bad(SerializationError("a request without a number or a body"))
             return
         envelope = [bytes(frames[0]), bytes(frames[1])]
@@ -193,6 +227,12 @@ class SyncPubLink(PubLink):
     def set_handler(self, handler: Any) -> None:
         """Give the requests to another handler."""
         self.requests.responder.set_handler(handler)
+
+    def publish(self, topic: bytes, message: Any) -> None:
+        """Publish under a topic, given as bytes."""
+        if topic.startswith(REPLY_TOPIC):
+            raise WrongAddressError(f"the topic {topic!r} is kept for replies here; it must not begin with {REPLY_TOPIC!r}")
+        super().publish(topic, message)
 
     def answer(self, topic: bytes, frames: list[Any]) -> None:
         """Publish a reply to the one who subscribed to `topic`, as soon as that subscription has arrived."""
@@ -233,7 +273,7 @@ class RequestSource(Link):
         return self.socket.drain_messages(limit, self._request)
 
     def _request(self, frames: list[Any]) -> None:
-        if len(frames) < 3 or not bytes(frames[0]).startswith(REPLY_TOPIC):  # noqa: PLR2004 - reply topic, number, request
+        if len(frames) < 3 or not bytes(frames[0]).startswith(REPLY_TOPIC):
             self.bad(SerializationError("a request without a reply topic, a number or a body"))
             return
         topic, request = bytes(frames[0]), bytes(frames[1])
@@ -268,8 +308,8 @@ class SyncSubLink(SubLink):
     def reply(self, topic: bytes, frames: list[Any]) -> bool:
         """Take a reply that is addressed to this subscriber."""
         if topic != self._topic:
-            return False
-        if len(frames) < 2:  # noqa: PLR2004 - number and reply
+            return True  # somebody else's: who subscribes to everything is sent the replies of all
+        if len(frames) < 2:
             self.bad(SerializationError("a reply without a body"))
         else:
             self.asker.reply(bytes(frames[0]), frames[1:])
@@ -287,8 +327,10 @@ class SyncSubLink(SubLink):
         self.address = server.twin()
         self.socket.connect(str(server.transport), other.sender.endpoint())
         self._requests.connect(str(server.transport), other.receiver.endpoint())
+        self.asker.fail(_moved())
 
     def close(self, linger: float) -> None:
         """Close both sockets; twice is fine."""
+        self.asker.forget()
         self._requests.close(linger)
         super().close(linger)

@@ -14,7 +14,9 @@ from typing import Any
 
 from agentlab.agent import local
 from agentlab.agent.agent import Agent
+from agentlab.agent.mailbox import Call
 from agentlab.agent.visitors import Visitors
+from agentlab.control.daemon import Later
 from agentlab.control.payload import UnimportableError, dumps, loads
 from agentlab.control.remote_errors import error_to_bytes
 from agentlab.errors import AgentStoppedError, DeadlockError, RefusedError, SerializationError, nearest
@@ -46,7 +48,7 @@ class Door:
             "run": self._run,
             "_describe": self._describe,
             "_attribute": self._attribute,
-            "_waiting_for": self._waiting_for,
+            "_waits": self.waits,
             "_document": self._document,
         }
 
@@ -55,8 +57,8 @@ class Door:
         """How many calls are being answered."""
         return len(self._handled)
 
-    def handle(self, payload: bytes, _peer: object = None) -> bytes:
-        """Execute a call and give its answer; never raises."""
+    def handle(self, payload: bytes, _peer: object = None) -> bytes | Later:
+        """Execute a call and give its answer, or the promise of one where the loop must execute it; never raises."""
         thread = threading.get_ident()
         self._handled.add(thread)  # a set, as `+= 1` in two threads may count one
         try:
@@ -64,27 +66,43 @@ class Door:
         finally:
             self._handled.discard(thread)
 
-    def _answer(self, payload: bytes) -> bytes:
+    def _answer(self, payload: bytes) -> bytes | Later:
         try:
-            method, args, kwargs, safe, *path = loads(payload)
+            method, args, kwargs, safe, *path = loads(payload, security=self._security)
         except UnimportableError as error:
             return UNIMPORTABLE + error.module.encode()
         except (SerializationError, TypeError, ValueError) as error:
             return ERROR + error_to_bytes(error)
         try:
-            result = self.execute(method, args, kwargs, safe=safe, path=tuple(path[0]) if path else ())
+            result = self.execute(method, args, kwargs, safe=safe, path=tuple(path[0]) if path else (), later=True)
         except BaseException as error:  # noqa: BLE001 - the control daemon's door: everything goes to the caller
             return ERROR + error_to_bytes(error)
+        return result if isinstance(result, Later) else self._result(method, result)
+
+    def _finish(self, method: str, call: Call) -> bytes:
+        return self._result(method, call.result) if call.error is None else ERROR + error_to_bytes(call.error)
+
+    def _result(self, method: str, result: Any) -> bytes:
         try:
-            return RESULT + dumps(result)
+            return RESULT + dumps(result, security=self._security)
         except (SerializationError, RefusedError) as error:
             unfit = type(error)(f"the result of {method}() of agent {self.agent.name!r} cannot be sent: {error}")
             return ERROR + error_to_bytes(unfit)
 
     def execute(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, path: tuple[str, ...] = ()
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        safe: bool,
+        path: tuple[str, ...] = (),
+        later: bool = False,
     ) -> Any:
-        """Run a method of the agent, in its loop if `safe`, else in this thread."""
+        """Run a method of the agent, in its loop if `safe`, else in this thread.
+
+        With `later`, a call that the loop must run is not waited for: what is given is the promise of its answer.
+        """
         special = self._special.get(method)
         if special is not None:
             return special(*args, **kwargs)
@@ -102,8 +120,13 @@ class Door:
             )
         if agent._loop.in_owner():
             return self._run_with(path, method, function, args, kwargs)
-        self.visitors.note_safe()
-        return agent._loop.post(lambda: self._run_with(path, method, function, args, kwargs)).wait()
+
+        def run() -> Any:
+            return self._run_with(path, method, function, args, kwargs)
+
+        if not later:
+            return agent._loop.post(run).wait()
+        return Later(lambda deliver: agent._loop.post(run, lambda call: deliver(self._finish(method, call))))
 
     def _run_with(
         self, path: tuple[str, ...], name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -131,9 +154,9 @@ class Door:
         """Note that a wait is over. Any thread."""
         self._waits.pop(token, None)
 
-    def _waiting_for(self, behalf: str | None = None) -> list[tuple[str, bool]]:
-        """Give URI and `safe` of what the loop waits for now, or what other threads wait for on behalf of another loop."""
-        return [(uri, safe) for whose, uri, safe in list(self._waits.values()) if whose == behalf]
+    def waits(self, behalf: str | None = None) -> list[tuple[str, bool, int]]:
+        """Give URI, `safe` and token of what the loop waits for now, or what other threads wait for on behalf of another loop."""
+        return [(uri, safe, token) for token, (whose, uri, safe) in list(self._waits.items()) if whose == behalf]
 
     def _method(self, name: str) -> Callable[..., Any]:
         function = getattr(self.agent, name, None)
@@ -156,7 +179,11 @@ class Door:
 
     def names(self) -> list[str]:
         """Give the names of the agent's public methods."""
-        return [n for n in dir(self.agent) if not n.startswith("_") and not _is_property(self.agent, n) and callable(getattr(self.agent, n, None))]
+        return [
+            n
+            for n in dir(self.agent)
+            if not n.startswith("_") and not _is_property(self.agent, n) and callable(getattr(self.agent, n, None))
+        ]
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self.agent.name, "methods": self.names(), "class": type(self.agent).__qualname__}
@@ -171,17 +198,19 @@ class Door:
         return (False, None) if callable(value) else (True, value)
 
     def _document(self, name: str | None = None) -> Any:
-        """Give docstring and signature of a method, or the names of all attributes and methods."""
-        import inspect  # noqa: PLC0415 - for help() alone
+        """Give docstring and parameters (name, kind, default as text) of a method, or the names of all attributes and methods."""
+        import inspect
 
         if name is None:
             return [n for n in dir(self.agent) if not n.startswith("_")]
         function = self._method(name)
         try:
-            signature = str(inspect.signature(function))
-        except (TypeError, ValueError):
-            signature = "(...)"
-        return inspect.getdoc(function) or "", signature
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):  # some builtins have none
+            parameters = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
+        empty = inspect.Parameter.empty
+        described = [(p.name, int(p.kind), None if p.default is empty else repr(p.default)) for p in parameters]
+        return inspect.getdoc(function) or "", described
 
     def _run(self) -> None:
         """Make the agent run, and return once it does."""

@@ -117,10 +117,21 @@ class Link:
 
     def decode_reply(self, frames: list[Any]) -> Any:
         """Give the message of a reply, or raise the error that it carries."""
+        message, error = self.open_reply(frames)
+        if error is not None:
+            raise error
+        return message
+
+    def open_reply(self, frames: list[Any]) -> tuple[Any, BaseException | None]:
+        """Give the message of a reply, or the error that it carries.
+
+        Raises:
+            SerializationError: it cannot be read.
+        """
         kind, content = self.serializer.decode_multi(frames)
         if kind == "error":
-            raise error_from_bytes(bytes(content), security=self._error_format())
-        return content
+            return None, error_from_bytes(bytes(content), security=self._error_format())
+        return content, None
 
     def decode_request(self, frames: list[Any]) -> Any:
         """Give the message of a request.

@@ -23,7 +23,10 @@ FAILURES = (Exception, SystemExit)
 class Source(Protocol):
     """A socket, or a file descriptor, with what is to be done when it is readable."""
 
-    socket: Socket | int
+    @property
+    def socket(self) -> Socket | int:
+        """What to wait for."""
+        ...
 
     @property
     def backlog(self) -> bool:
@@ -58,9 +61,9 @@ class Loop:
         """Tell whether the current thread owns the sockets."""
         return self.owner is None or threading.get_ident() == self.owner
 
-    def post(self, function: Callable[[], object]) -> Call:
-        """Have the owner run a function; from any thread."""
-        return self.mailbox.post(function)
+    def post(self, function: Callable[[], object], then: Callable[[Call], object] | None = None) -> Call:
+        """Have the owner run a function, and give the answered call to `then`; from any thread."""
+        return self.mailbox.post(function, then)
 
     def wake(self) -> None:
         """Make the loop look at what ends it; from any thread or a signal handler."""

@@ -13,10 +13,11 @@ from agentlab.errors import AgentStoppedError, CallTimeoutError
 class Call:
     """One function to run in the loop's thread, and the place of its answer."""
 
-    __slots__ = ("_done", "error", "function", "result")
+    __slots__ = ("_done", "_then", "error", "function", "result")
 
-    def __init__(self, function: Callable[[], Any]) -> None:
+    def __init__(self, function: Callable[[], Any], then: Callable[[Call], object] | None = None) -> None:
         self.function = function
+        self._then = then
         self.result: Any = None
         self.error: BaseException | None = None
         self._done = threading.Lock()  # a bare lock is the cheapest thing that one thread can wait for
@@ -28,12 +29,17 @@ class Call:
             self.result = self.function()
         except BaseException as error:  # noqa: BLE001 - a door: sys.exit in a call must reach the caller, not end the loop
             self.error = error
-        self._done.release()
+        self._answered()
 
     def refuse(self, error: BaseException) -> None:
         """Answer with an error instead of running."""
         self.error = error
+        self._answered()
+
+    def _answered(self) -> None:
         self._done.release()
+        if self._then is not None:
+            self._then(self)
 
     def wait(self, timeout: float | None = None) -> Any:
         """Wait for the answer and give it, or raise what the function raised.
@@ -59,15 +65,15 @@ class Mailbox:
         self.sleeping = False
         """True while the loop's thread waits: only then must it be woken."""
 
-    def post(self, function: Callable[[], Any]) -> Call:
-        """Put a function for the loop's thread; its answer is had by :meth:`Call.wait`."""
-        call = Call(function)
+    def post(self, function: Callable[[], Any], then: Callable[[Call], object] | None = None) -> Call:
+        """Put a function for the loop's thread; its answer is had by :meth:`Call.wait`, or given to `then` in that thread."""
+        call = Call(function, then)
         if self._closed is not None:
             call.refuse(AgentStoppedError(self._closed))
             return call
         self._calls.append(call)
         if self._closed is not None:  # closed between the check and the append: nobody would look again
-            self._refuse_all(self._closed)
+            self._refuse_all(self._closed)  # type: ignore[unreachable]
         elif self.sleeping:
             self._wake()
         return call

@@ -56,6 +56,7 @@ class PullLink(Link):
     def __init__(self, desk: Desk, address: AgentAddress, socket: Socket, handler: Any) -> None:
         super().__init__(desk, address, socket)
         self._backlog: deque[Any] = deque()
+        self._limit = 1
         self.set_handler(handler)
 
     @property
@@ -69,36 +70,49 @@ class PullLink(Link):
         self._deliver = self._call if self.serializer.name == "raw" else self._make_deliver()
 
     def _make_deliver(self) -> Deliver:
-        decode, call = self.serializer.decode, self._call
+        loads, call = self.serializer.decoder(), self._call
 
         def deliver(data: bytes) -> None:
-            if data and 1 <= data[0] <= 8:  # the header bytes of wire.message
-                self._several(data)
-                return
             try:
-                message = decode(data)
-            except SerializationError as error:
-                self.bad(error)
+                message = loads(data)
+            except Exception as error:  # noqa: BLE001 - hostile bytes may raise anything; and headers are no plain frames
+                self._special(data, error)
                 return
             call(message)
 
         return deliver
 
-    def _several(self, first: bytes) -> None:
+    def _special(self, first: bytes, error: Exception) -> None:
+        """Handle what is no plain frame: several frames, a batch, or nothing that can be understood."""
+        if not self.serializer.is_header(first):
+            self.bad(error)
+            return
         try:
             kind, content = self.serializer.decode_multi([first, *self.socket.rest()])
             if kind == "error":
                 raise SerializationError("an error reply has no place on PULL")
-        except SerializationError as error:
-            self.bad(error)
+        except SerializationError as unfit:
+            self.bad(unfit)
             return
-        if kind == "batch":
+        if kind == "value":
+            self._call(content)
+        elif len(content) > self._limit:
             self._backlog.extend(content)
         else:
-            self._call(content)
+            self._handle_all(content)
+
+    def _handle_all(self, messages: list[Any]) -> None:
+        left, call = iter(messages), self._call
+        try:
+            for message in left:
+                call(message)
+        except BaseException:
+            self._backlog.extend(left)  # one bad message of a batch harms no other
+            raise
 
     def serve(self, limit: int) -> bool:
-        """Handle up to `limit` messages."""
+        """Handle up to `limit` messages, or frames of as many."""
+        self._limit = limit
         backlog = self._backlog
         while backlog and limit > 0:
             limit -= 1

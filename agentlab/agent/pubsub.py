@@ -11,6 +11,7 @@ from typing import Any
 from agentlab.agent.handlers import resolve_topics
 from agentlab.agent.link import Desk, Link, SendOptions
 from agentlab.agent.loop import FAILURES
+from agentlab.agent.losses import LOST, LossReporter, LossReports
 from agentlab.agent.pipes import has_async
 from agentlab.errors import AliasError, MessageTimeoutError, SerializationError
 from agentlab.transport.sockets import Socket
@@ -18,8 +19,10 @@ from agentlab.wire.address import AgentAddress
 from agentlab.wire.channel import AgentChannel
 from agentlab.wire.topics import LossCounter, SequenceCounter, TopicTable, pack_publication, to_topic, unpack_publication
 
-PRESENCE = b"\x00agentlab subscriber"
-"""Every subscriber of ours subscribes to this last, so that a publisher can count subscribers, not topics."""
+PRESENCE = b"\xff\xff\xff\xffagentlab subscriber"
+"""Every subscriber of ours subscribes to this last, so that a publisher can count subscribers, not topics.
+
+When ZeroMQ connects again it sends the subscriptions in the order of their bytes, so these come late there."""
 REPLY_TOPIC = b"\x00reply "
 _STAMP = struct.Struct(">Q4s")
 LOST_LOG_PERIOD = 1.0
@@ -30,11 +33,17 @@ class PubLink(Link):
 
     def __init__(self, desk: Desk, address: AgentAddress | AgentChannel, socket: Socket) -> None:
         super().__init__(desk, address, socket)
-        self.lost = 0
-        """Publications that at least one subscriber was too slow for."""
+        self.too_slow = 0
+        """How often a subscriber was found to be full; what it lost then it reports itself."""
         self.subscriptions: Counter[bytes] = Counter()
         self._raw = self.serializer.name == "raw"
         self._sequence = SequenceCounter()
+        self._reports = LossReports(self._sequence.epoch)
+
+    @property
+    def lost(self) -> int:
+        """Publications lost to slowness, summed over the subscribers: as far as they have reported it; at least."""
+        return max(self.too_slow, self._reports.total)
 
     def put(self, message: Any) -> None:
         """Publish under the empty topic."""
@@ -49,23 +58,24 @@ class PubLink(Link):
         """Publish under a topic, given as bytes."""
         frames = self.serializer.encode(message)
         if self._raw:
+            assert isinstance(frames, bytes)  # raw has no frames of its own
             sent = self.socket.publish([topic + frames if topic else frames])
         else:
             counter = self._sequence
             sent = self.socket.publish(pack_publication(topic, counter.next(topic), counter.epoch, frames))
         if not sent:
-            self.lost += 1
+            self.too_slow += 1
 
     def publish_frames(self, frames: list[Any]) -> None:
         """Publish frames as they are: a reply on the publication stream."""
         if not self.socket.publish(frames):
-            self.lost += 1
+            self.too_slow += 1
 
     def subscribers(self, topic: bytes | None = None) -> int:
         """Give how many subscribers there are, or how many subscriptions that let `topic` through."""
         if topic is not None:
             return sum(n for prefix, n in self.subscriptions.items() if topic.startswith(prefix))
-        others = sum(n for prefix, n in self.subscriptions.items() if not prefix.startswith(b"\x00"))
+        others = sum(n for prefix, n in self.subscriptions.items() if not prefix.startswith(REPLY_TOPIC))
         return self.subscriptions[PRESENCE] or min(others, 1)
 
     def serve(self, limit: int) -> bool:
@@ -77,6 +87,9 @@ class PubLink(Link):
         if not change or change[0] > 1:
             return
         topic = bytes(change[1:])
+        if topic.startswith(LOST):
+            self._reports.take(topic)
+            return
         if change[0] == 1:
             self.subscriptions[topic] += 1
             self.subscribed(topic)
@@ -111,8 +124,9 @@ class SubLink(Link):
 
     def __init__(self, desk: Desk, address: AgentAddress | AgentChannel, socket: Socket, handlers: Any) -> None:
         super().__init__(desk, address, socket)
-        self.table = TopicTable()
+        self.table: TopicTable[Any] = TopicTable()
         self.losses = LossCounter()
+        self._reporter = LossReporter(self._subscribe, self._unsubscribe, desk.loop.after_internal)
         self._raw = self.serializer.name == "raw"
         self._deliver = self._raw_publication if self._raw else self._publication
         self._logged_at = 0.0
@@ -123,6 +137,14 @@ class SubLink(Link):
         """Let the publisher know that all subscriptions so far are made."""
         self.socket.unsubscribe(PRESENCE)
         self.socket.subscribe(PRESENCE)
+
+    def _subscribe(self, topic: bytes) -> None:
+        if not self.closed:
+            self.socket.subscribe(topic)
+
+    def _unsubscribe(self, topic: bytes) -> None:
+        if not self.closed:
+            self.socket.unsubscribe(topic)
 
     def set_handler(self, handler: Any) -> None:
         """Add handlers, or replace those of the same topics."""
@@ -193,14 +215,16 @@ class SubLink(Link):
         try:
             number, epoch = _STAMP.unpack_from(body)
             first = body[_STAMP.size] if len(body) > _STAMP.size else 0
-            if 1 <= first <= 8:  # noqa: PLR2004 - the header bytes of wire.serializers
+            if 1 <= first <= 8:
                 message = self.serializer.decode_multi([body[_STAMP.size :], *socket.rest()]).content
             else:
                 message = self.serializer.decode(memoryview(body)[_STAMP.size :])
         except (SerializationError, struct.error) as error:
             self.bad(error)
             return
-        if self.losses.feed(epoch, topic, number):
+        lost = self.losses.feed(epoch, topic, number)
+        if lost:
+            self._reporter.note(epoch, lost)
             self._log_lost()
         handlers = self.table.matching(topic)
         if len(handlers) == 1:
@@ -214,6 +238,10 @@ class SubLink(Link):
             call(message, topic)
         except FAILURES as error:  # a door: one handler of several must not keep the others from the message
             self.desk.faults.failed(error, f"a handler of topic {topic!r}")
+
+    def close(self, linger: float) -> None:  # noqa: ARG002 - nothing but subscriptions could still be on its way
+        """Close at once; twice is fine."""
+        super().close(0.0)
 
     def _log_lost(self) -> None:
         now = time.monotonic()

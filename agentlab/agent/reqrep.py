@@ -8,7 +8,7 @@ from typing import Any
 from agentlab.agent.link import Desk, Link, SendOptions
 from agentlab.agent.respond import Responder
 from agentlab.errors import AgentStoppedError, MessageTimeoutError
-from agentlab.transport.sockets import Socket
+from agentlab.transport.sockets import ZERO_COPY, Socket
 from agentlab.wire.address import AgentAddress
 
 LOOK_UP = 1.0  # seconds after which a wait without a limit looks whether the agent is to end
@@ -19,7 +19,11 @@ class ReqLink(Link):
 
     def put(self, message: Any) -> None:
         """Send a question; :meth:`recv` gives the answer."""
-        self.socket.send(self.serializer.encode(message))
+        data = self.serializer.encode(message)
+        if type(data) is bytes and len(data) < ZERO_COPY:
+            self.socket.send_bytes(data)
+        else:
+            self.socket.send(data)
 
     def send(self, message: Any, options: SendOptions) -> None:
         """Send a question; `options.timeout` seconds at most."""
@@ -61,7 +65,10 @@ class RepLink(Link):
         def reply(answer: list[Any]) -> None:
             if self.closed:
                 return  # the handler has closed its own socket
-            self.socket.send(answer)
+            if len(answer) == 1 and len(answer[0]) < ZERO_COPY:
+                self.socket.send_bytes(answer[0])
+            else:
+                self.socket.send(answer)
             if state["paused"]:
                 self.desk.loop.add(self)
 

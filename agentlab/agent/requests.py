@@ -13,7 +13,7 @@ class Pending:
     """What to do when the reply comes, or when it does not."""
 
     handler: Callable[[Any], Any]
-    on_error: Callable[[], Any] | None
+    on_error: Callable[[BaseException | None], Any] | None
     timer: str | None = None
 
 
@@ -36,6 +36,12 @@ class PendingRequests:
         """Give and forget a request; None when it is unknown, or was given up."""
         return self._pending.pop(number, None)
 
+    def take_all(self) -> list[Pending]:
+        """Give and forget all requests, oldest first."""
+        taken = list(self._pending.values())
+        self._pending.clear()
+        return taken
+
     def __len__(self) -> int:
         return len(self._pending)
 
@@ -47,4 +53,4 @@ def number_to_bytes(number: int) -> bytes:
 
 def number_from_bytes(frame: bytes) -> int | None:
     """Give the number of a frame, or None when it is no number."""
-    return int.from_bytes(frame, "big") if len(frame) == 8 else None  # noqa: PLR2004 - as above
+    return int.from_bytes(frame, "big") if len(frame) == 8 else None

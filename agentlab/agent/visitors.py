@@ -7,7 +7,6 @@ Callers keep safe and unsafe calls on different connections, so nothing that mus
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 
@@ -29,18 +28,12 @@ class Visitors:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._local = threading.local()
         self._here: set[_Visit] = set()
         self._open = False
 
-    def note_safe(self) -> None:
-        """Note, in a worker's thread, that the call which it runs is a safe one."""
-        self._local.safe = True
-
     def adopt(self, visitor: Visitor) -> bool:
-        """Take a connection whose last call was a safe one; False when it stays with the worker, whose thread this is."""
-        safe, self._local.safe = getattr(self._local, "safe", False), False
-        if not safe or not self._open or len(self._here) >= MOST:
+        """Take a connection whose last call was run by the loop; False when it stays with the daemon. Any thread."""
+        if not self._open or len(self._here) >= MOST:
             return False
         self._loop.post(lambda: self._enter(visitor))
         return True

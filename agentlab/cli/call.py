@@ -19,7 +19,9 @@ def call(
     method: Annotated[str, typer.Argument(metavar="METHOD", help="A method, or an attribute to show.", show_default=False)],
     args: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ARGS]...", help="JSON where it is JSON, else text: 5, '\"5\"', '[1, 2]', true, red.", show_default=False),
+        typer.Argument(
+            metavar="[ARGS]...", help="JSON where it is JSON, else text: 5, '\"5\"', '[1, 2]', true, red.", show_default=False
+        ),
     ] = None,
     nsaddr: NsAddr = None,
     timeout: Annotated[

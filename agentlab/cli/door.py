@@ -35,13 +35,15 @@ UsageError: type[Any] = typer.BadParameter.__mro__[1]
 class Door(TyperGroup):
     """The group of all verbs; the one place that knows which error becomes which exit code."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **kwargs: Any) -> Any:
-        """Run a verb and end the process with its exit code; in this program's own words where its options are wrong."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **kwargs)
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run a verb and end the process with its exit code; what is wrong with the options is told in a line."""
+        by_itself = options.get("standalone_mode", True)
+        options["standalone_mode"] = False  # then errors and exit codes come to us
+        if not by_itself:
+            return super().main(*args, **options)
         _make_streams_forgiving()
         try:
-            code = super().main(*args, standalone_mode=False, **kwargs)
+            code = super().main(*args, **options)
         except UsageError as error:
             code = say_usage(error)
         except typer.Abort:

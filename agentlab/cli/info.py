@@ -22,7 +22,9 @@ PACKAGES = ("pyzmq", "Pyro5", "msgpack", "cloudpickle", "dill", "numpy")
 def info(as_text_for_programs: Json = False) -> None:
     """Show versions, settings and directories; never a key."""
     versions = _versions()
-    settings = {key: {"value": value, "variable": variable, "means": doc} for key, (value, variable, doc) in config.describe().items()}
+    settings = {
+        key: {"value": value, "variable": variable, "means": doc} for key, (value, variable, doc) in config.describe().items()
+    }
     places = {
         "name server": os.environ.get(NAMESERVER_VARIABLE) or f"not set ({NAMESERVER_VARIABLE})",
         "sockets": str(runtime_dir()),

@@ -18,7 +18,7 @@ from agentlab.runtime.nsproxy import NSProxy
 AT_ONCE = 32
 PATIENCE = 1.0
 """Seconds that an agent has to say how it is."""
-COLUMNS = ("name", "class", "host", "pid", "state", "started", "tags")
+COLUMNS = ("name", "class", "host", "pid", "state", "started (UTC)", "tags")
 
 
 def ls(nsaddr: NsAddr = None, as_text_for_programs: Json = False) -> None:
@@ -70,9 +70,9 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for heading in COLUMNS:
         table.add_column(heading, justify="right" if heading == "pid" else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row[heading]) for heading in COLUMNS))
+        short = str(row["class"] or "").rpartition(".")[2]
+        started = str(row["started"] or "").replace("T", " ").partition("+")[0]
+        table.add_row(
+            row["name"], short, *(str(row[key] or "") for key in ("host", "pid", "state")), started, ", ".join(row["tags"])
+        )
     Console(highlight=False, markup=False).print(table)
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)

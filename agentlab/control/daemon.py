@@ -17,13 +17,13 @@ from agentlab.control.listener import listen_tcp, listen_unix
 from agentlab.control.loop import IOLoop
 from agentlab.control.preamble import OPAQUE_METADATA, Metadata, Preamble
 from agentlab.control.security import ControlSecurity
-from agentlab.control.serving import Handler, Serving, Visitor
+from agentlab.control.serving import Handler, Later, Serving, Visitor
 from agentlab.control.session import Session
 from agentlab.control.stream import Stream
 from agentlab.control.workers import WorkerPool
 from agentlab.errors import RefusedError, WrongAddressError
 
-__all__ = ["ControlDaemon", "Peer", "Visitor"]
+__all__ = ["ControlDaemon", "Later", "Peer", "Visitor"]
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class ControlDaemon:
         """Let somebody else serve connections in a thread of his own.
 
         Args:
-            adopt: Called in a worker thread after each answered call, with the connection as a :class:`Visitor`; when it
+            adopt: Called in some thread after each call that was answered by a :class:`Later`, with the connection as a :class:`Visitor`; when it
                 gives True, the connection is his until he lets it leave.
         """
         self._serving.adopt = adopt

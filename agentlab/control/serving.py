@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[bytes, Peer], bytes]
+Handler = Callable[[bytes, Peer], "bytes | Later"]
 
 REST_PATIENCE: Final = 0.05
 """Seconds that a worker waits for the rest of a message; then the I/O thread does."""
@@ -33,6 +34,23 @@ AT_ONCE: Final = 32 * 1024
 MOST_WAITING: Final = 10_000
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Oneway calls that may wait for a worker in memory; more stay in the senders' sockets, and then the senders wait."""
+
+
+class Later:
+    """What a handler gives instead of an answer that comes later, from another thread: no worker waits for it.
+
+    Args:
+        start: Called once, with a function that is to be called once with the answer, from any thread.
+    """
+
+    def __init__(self, start: Callable[[Callable[[bytes], None]], object]) -> None:
+        self.start = start
+
+    def wait(self) -> bytes:
+        """Start, and wait for the answer in this thread."""
+        answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self.start(answers.put)
+        return answers.get()
 
 
 class Visitor:
@@ -75,7 +93,7 @@ class Serving:
     ) -> None:
         self.handlers: dict[str, Handler] = {}
         self.adopt: Callable[[Visitor], bool] | None = None
-        """Asked after each answered call whether somebody else serves that connection from now on."""
+        """Asked after each call that was answered later whether somebody else serves that connection from now on."""
         self._counters = counters
         self._pool = pool
         self._stock = stock
@@ -125,8 +143,6 @@ class Serving:
                 message = session.take()
                 going_on = self._await_more(session) if message is None else self._serve(session, message)
                 if not going_on:
-                    return
-                if message is not None and self.adopt is not None and self.adopt(Visitor(session, self)):
                     return
 
     def serve_visitor(self, session: Session) -> bool:
@@ -181,7 +197,9 @@ class Serving:
         """Run a request that is not answered, while the connection may be somebody else's already."""
         self._counters.add("oneway")
         if call is not None:
-            self._run(*call, session.peer)
+            answer = self._run(*call, session.peer)
+            if isinstance(answer, Later):
+                answer.start(lambda _: None)
             return
         assert self._stock is not None and session.stock is not None  # noqa: PT018 - for mypy
         try:
@@ -212,31 +230,61 @@ class Serving:
             self._run_oneway(session, message, call)
             return False
         self._counters.add("calls")
-        if self._begin(session):
-            try:
-                answer = self._answer(session, message, call)
-                if not wait and sum(map(len, answer)) > AT_ONCE:
-                    self._pool.submit(lambda: self._send_later(session, answer))
-                    return False
-                if answer:
-                    session.send(answer)
-            finally:
+        if not self._begin(session):
+            return self._hang_up(session)
+        answer: frames.Parts | Later = []
+        try:
+            answer = self._answer(session, message, call)
+            if isinstance(answer, list) and answer and (wait or _fits(answer)):
+                session.send(answer)
+                answer = []
+        finally:
+            if not answer:
                 self._end(session)
+        if isinstance(answer, Later):
+            self._local.session = None
+            answer.start(lambda payload: self._deliver(session, message.seq, payload))
+            return False
+        if answer:
+            self._pool.submit(lambda: self._send_later(session, answer))
+            return False
         return not self._closing or self._hang_up(session)
 
-    def _send_later(self, session: Session, answer: frames.Parts) -> None:
+    def _deliver(self, session: Session, seq: int, payload: bytes) -> None:
+        """Send an answer that came later, without ever waiting; then see who serves the connection. Any thread."""
+        answer = self._pack(payload, seq)
+        if not _fits(answer):
+            self._pool.submit(lambda: self._send_later(session, answer))
+            return
+        sent = False
         with self._closing_on_failure(session):
             session.send(answer)
+            sent = True
+        self._end(session)
+        if sent and (self.adopt is None or not self.adopt(Visitor(session, self))):
             self._give_back(session)
 
-    def _answer(self, session: Session, message: frames.Message, call: tuple[Handler, str, bytes] | None) -> frames.Parts:
+    def _send_later(self, session: Session, answer: frames.Parts) -> None:
+        sent = False
+        with self._closing_on_failure(session):
+            session.send(answer)
+            sent = True
+        self._end(session)
+        if sent:
+            self._give_back(session)
+
+    def _answer(self, session: Session, message: frames.Message, call: tuple[Handler, str, bytes] | None) -> frames.Parts | Later:
         """Run a call and give the answer to send; nothing where stock Pyro5 has sent it."""
         if call is None:
             assert self._stock is not None and session.stock is not None  # noqa: PT018 - for mypy
             self._stock.handle(session.stock, message)
             return []
         answer = self._run(*call, session.peer)
-        return frames.pack_result(answer, message.seq) if isinstance(answer, bytes) else [frames.pack_failure(message.seq, *answer)]
+        return answer if isinstance(answer, Later) else self._pack(answer, message.seq)
+
+    @staticmethod
+    def _pack(answer: bytes | tuple[str, str], seq: int) -> frames.Parts:
+        return frames.pack_result(answer, seq) if isinstance(answer, bytes) else [frames.pack_failure(seq, *answer)]
 
     def _hang_up(self, session: Session) -> bool:
         session.close()
@@ -262,10 +310,12 @@ class Serving:
             raise
         return handler, object_id, payload
 
-    def _run(self, handler: Handler, object_id: str, payload: bytes, peer: Peer) -> bytes | tuple[str, str]:
+    def _run(self, handler: Handler, object_id: str, payload: bytes, peer: Peer) -> bytes | tuple[str, str] | Later:
         """Give the answer, or text and type name of what the handler raised."""
         try:
             answer = handler(payload, peer)
+            if isinstance(answer, Later):
+                return answer
             if not isinstance(answer, bytes):
                 raise TypeError(f"the handler gave {type(answer).__name__}, not bytes")
             if len(answer) > LEAST_MESSAGE_SIZE:
@@ -291,3 +341,8 @@ class Serving:
             self._in_flight.discard(session)
             if self._closing:
                 self._calm.notify_all()
+
+
+def _fits(answer: frames.Parts) -> bool:
+    """Tell whether a connection takes an answer at once, whether or not anybody reads it."""
+    return sum(map(len, answer)) <= AT_ONCE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import Pyro5.core
@@ -15,8 +14,8 @@ import Pyro5.socketutil
 import serpent
 
 from agentlab.control import frames
-from agentlab.control.auth import Peer
 from agentlab.control.preamble import Metadata
+from agentlab.control.serving import Handler
 from agentlab.control.session import Session
 
 log = logging.getLogger(__name__)
@@ -86,7 +85,7 @@ class StockDaemon:
         """Serve an exposed object."""
         self._daemon.register(obj, object_id)
 
-    def add_opaque(self, object_id: str, handler: Callable[[bytes, Peer], bytes]) -> None:
+    def add_opaque(self, object_id: str, handler: Handler) -> None:
         """Serve a handler of payloads, for clients that speak serpent or json."""
         self._daemon.register(_Opaque(handler), object_id)
 
@@ -127,31 +126,33 @@ class StockDaemon:
 
     def forget(self, connection: StockConnection) -> None:
         """Free what belongs to a connection that has ended."""
-        self._daemon._clientDisconnect(connection)  # noqa: SLF001 - what Pyro5's own servers call
+        self._daemon._clientDisconnect(connection)
         connection.keep_open = False
         connection.close()
 
     def housekeep(self) -> None:
         """End result streams that nobody reads any more."""
-        self._daemon._housekeeping()  # noqa: SLF001 - what Pyro5's own servers call
+        self._daemon._housekeeping()
 
 
 class _Opaque:
     """A handler of payloads as an exposed object."""
 
-    def __init__(self, handler: Callable[[bytes, Peer], bytes]) -> None:
+    def __init__(self, handler: Handler) -> None:
         self._handler = handler
+
+    def _run(self, payload: Any) -> bytes:
+        answer = self._handler(_payload(payload), Pyro5.server.current_context.client.session.peer)
+        return answer if isinstance(answer, bytes) else answer.wait()
 
     @Pyro5.server.expose  # type: ignore[untyped-decorator]
     def call(self, payload: Any) -> bytes:
-        connection = Pyro5.server.current_context.client
-        return self._handler(_payload(payload), connection.session.peer)
+        return self._run(payload)
 
     @Pyro5.server.expose  # type: ignore[untyped-decorator]
     @Pyro5.server.oneway  # type: ignore[untyped-decorator]
     def cast(self, payload: Any) -> None:
-        connection = Pyro5.server.current_context.client
-        self._handler(_payload(payload), connection.session.peer)
+        self._run(payload)
 
 
 def _payload(value: Any) -> bytes:

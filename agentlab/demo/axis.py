@@ -28,7 +28,8 @@ class Axis:
         low, high = (0.0 if from_zero else min(values)), max(values)
         span = (high - low) or abs(high) or 1.0
         step = _round_step(span / (most_ticks - 1))
-        return cls(math.floor(low / step + 1e-6) * step, math.ceil(high / step - 1e-6) * step, step, label)
+        first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
+        return cls(first * step, max(last, first + 1) * step, step, label)
 
     def part(self, value: float) -> float:
         """Give where a value lies: 0 at the beginning, 1 at the end."""

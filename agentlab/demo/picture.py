@@ -16,7 +16,9 @@ FINER = 3
 INK, FAINT, LINE, MARK = "#222222", "#e4e4e8", "#1f5fa8", "#b0413e"
 
 
-def draw_plot(x: Axis, y: Axis, points: list[tuple[float, float]], title: str, marks: list[tuple[float, float, str]]) -> Image.Image:
+def draw_plot(
+    x: Axis, y: Axis, points: list[tuple[float, float]], title: str, marks: list[tuple[float, float, str]]
+) -> Image.Image:
     """Draw a line through points, with axes, a grid and marked points.
 
     Args:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agentlab import (
     AgentLabError,
+    AgentStoppedError,
     CommunicationError,
     ConfigurationError,
     ConnectionLostError,
@@ -100,7 +101,12 @@ def take_spectrum(ns: NSProxy, scan: Proxy, what: Plan, console: Console) -> Spe
     Raises:
         CommunicationError: somebody was lost in the middle, or the scan does not get on.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeRemainingColumn(),
+    )
     try:
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("scanning", total=what.points)
@@ -108,7 +114,11 @@ def take_spectrum(ns: NSProxy, scan: Proxy, what: Plan, console: Console) -> Spe
             for done in _points_done(ns, scan):
                 progress.update(bar, completed=done)
         return Spectrum.of(scan.spectrum())
-    except (CommunicationError, NameServerError, MessageTimeoutError) as error:
+    except CommunicationError as error:
+        raise ConnectionLostError(
+            "the scan was cut short: agent 'Scan' has gone (killed, or frozen); run the demo again"
+        ) from error
+    except (AgentStoppedError, NameServerError, MessageTimeoutError) as error:
         raise ConnectionLostError(f"the scan was cut short: {error}; run the demo again") from error
 
 
@@ -116,18 +126,18 @@ def _points_done(ns: NSProxy, scan: Proxy) -> Iterator[int]:
     """Look again and again how many points are done, until all are.
 
     Raises:
-        ConnectionLostError: an agent has gone, or the scan says that something went wrong.
+        AgentStoppedError: an agent has gone, or the scan says that it cannot go on.
         MessageTimeoutError: no point came for long.
     """
     last, since = -1, time.monotonic()
     while True:
         gone = [name for name in AGENTS if name not in ns.agents()]
         if gone:
-            raise ConnectionLostError(f"agent {gone[0]!r} has gone (killed, or frozen)")
+            raise AgentStoppedError(f"agent {gone[0]!r} has gone (killed, or frozen)")
         done, total, problem = scan.timeout(STUCK).progress()
         yield done
         if problem is not None:
-            raise ConnectionLostError(problem)
+            raise AgentStoppedError(problem)
         if done == total:
             return
         now = time.monotonic()
@@ -157,6 +167,8 @@ def _check_writable(output: Path) -> None:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"cannot make the directory {str(output)!r}: {error.strerror}; give another with --output") from None
+        raise ConfigurationError(
+            f"cannot make the directory {str(output)!r}: {error.strerror}; give another with --output"
+        ) from None
     if not os.access(output, os.W_OK | os.X_OK):
         raise ConfigurationError(f"cannot write to the directory {str(output)!r}; give another with --output")

@@ -7,7 +7,9 @@ from agentlab.demo.axis import Axis
 _BRAILLE = 0x2800
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of a braille character: row from above, column from the left."""
-_ASCII = {_BRAILLE + bits: "*" for bits in range(1, 256)} | {_BRAILLE: " ", **str.maketrans("─│┤┬└", "-|++" + "+")}
+_OVERHANG = 3
+"""Characters to the right of the plot, so that the last number can stand in the middle under its tick."""
+_ASCII = str.maketrans("".join(map(chr, range(_BRAILLE, _BRAILLE + 256))) + "─│┤┬└", " " + "*" * 255 + "-|+++")
 
 
 def text_plot(x: Axis, y: Axis, points: list[tuple[float, float]], *, width: int = 78, height: int = 16) -> list[str]:
@@ -24,7 +26,7 @@ def text_plot(x: Axis, y: Axis, points: list[tuple[float, float]], *, width: int
         Lines of text, the labels of both axes included; none is longer than `width`.
     """
     margin = max(len(text) for _, text in y.ticks()) + 1
-    columns = width - margin - 1
+    columns = width - margin - 1 - _OVERHANG
     canvas = _canvas(x, y, points, columns, height)
     labels = {_row(y.part(value), height): text for value, text in y.ticks()}
     lines = [" " * max(0, margin - 3) + y.label]
@@ -59,7 +61,7 @@ def _canvas(x: Axis, y: Axis, points: list[tuple[float, float]], columns: int, h
 
 def _bottom(x: Axis, margin: int, columns: int) -> tuple[str, str]:
     """Give the rule with its ticks, and the numbers under them: those that find room."""
-    rule, numbers = ["─"] * columns, [" "] * (margin + 1 + columns)
+    rule, numbers = ["─"] * columns, [" "] * (margin + 1 + columns + _OVERHANG)
     for value, text in x.ticks():
         place = round(x.part(value) * (columns - 1))
         rule[place] = "┬"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import secrets
 import signal
 import sys
@@ -71,7 +72,7 @@ def dump_spec(spec: Spec) -> bytes:
         ConfigurationError: an attribute or the class cannot be sent to another process.
     """
     try:
-        return cloudpickle.dumps(spec, protocol=5)
+        return bytes(cloudpickle.dumps(spec, protocol=5))
     except Exception as error:
         raise ConfigurationError(f"class or attributes of agent {spec.name!r} cannot be sent to its process: {error}") from error
 
@@ -131,7 +132,7 @@ class HostedAgent:
         self._stack.callback(self._names.close)
         metadata = {
             "class": f"{type(agent).__module__}.{type(agent).__qualname__}",
-            "host": os.uname().nodename if hasattr(os, "uname") else "",
+            "host": platform.node(),
             "pid": os.getpid(),
             "started": time.time(),
             "tags": list(spec.tags),
@@ -142,7 +143,7 @@ class HostedAgent:
         self._stack.callback(self._unregister)
         heartbeat = Heartbeat(spec.nsaddr, registration)
         self._stack.callback(heartbeat.close)
-        self.daemon.every(heartbeat.period, lambda: heartbeat.beat() or None)  # type: ignore[func-returns-value]
+        self.daemon.every(heartbeat.period, heartbeat.beat)
 
     def _unregister(self) -> None:
         with contextlib.suppress(AgentLabError):  # the name server may have gone before: the lease does the rest
@@ -209,13 +210,11 @@ def _tell_start(link: ChildLink, ready: bytes, agent: Agent, order: RunOrder) ->
 
 
 def _handle_signals(agent: Agent) -> None:
-    interrupts = 0
-
     def end(number: int, _frame: types.FrameType | None) -> None:
-        nonlocal interrupts
-        interrupts += number == signal.SIGINT
-        if interrupts > 1:
-            os._exit(130)
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # the second one kills, whatever the agent is stuck in
+        if hasattr(signal, "SIGALRM"):
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the user may have had other plans with it
         _end_soon(agent)
 
     signal.signal(signal.SIGTERM, end)
@@ -223,10 +222,15 @@ def _handle_signals(agent: Agent) -> None:
 
 
 def _end_soon(agent: Agent) -> None:
-    """Ask the agent to end; what it is handling gets some time, and no more."""
-    threading.Timer(GRACE, os._exit, (1,)).start()
-    agent._state.ending = True
-    agent._loop.wake()
+    """Ask the agent to end; what it is handling gets some time, and no more. Also in signal handlers."""
+    if hasattr(signal, "setitimer"):
+        # The kernel's own clock: it ends an agent that is stuck in C code too, and needs no thread.
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+    else:
+        watchdog = threading.Timer(GRACE, os._exit, (1,))
+        watchdog.daemon = True
+        watchdog.start()
+    agent.shutdown()
 
 
 def _end_context_soon() -> None:

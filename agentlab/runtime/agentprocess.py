@@ -17,7 +17,7 @@ from agentlab.errors import AgentLabError, AgentStartError
 from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.places import nameserver_address
 from agentlab.runtime.agentmain import RESTART_CODE, TARGET, Ready, Spec, dump_spec
-from agentlab.runtime.child import Child, start_child
+from agentlab.runtime.child import Child, install_quiet_interrupt, start_child
 from agentlab.runtime.proxy import Proxy
 from agentlab.transport.ipc import sweep_stale
 from agentlab.wire.address import SocketAddress
@@ -100,6 +100,7 @@ class AgentProcess:
             ConfigurationError: class or attributes cannot be sent to another process.
         """
         self._spec.run = run
+        install_quiet_interrupt()
         self._launch()
         return self.name
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from agentlab.agent import local
-from agentlab.agent.door import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE
+from agentlab.agent.door import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, Door
 from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
@@ -17,13 +17,22 @@ from agentlab.errors import (
     CommunicationError,
     ConnectError,
     DeadlockError,
+    NameServerError,
+    RefusedError,
     RemoteError,
     SerializationError,
+    UnknownNameError,
 )
 from agentlab.settings import config
 
 PROBE_TIMEOUT = 1.0
 MOST_HOPS = 32
+RETURN_PATIENCE = 0.4  # seconds that an agent which has ended may take to be back: a restart takes about 0.1 s
+RETURN_STEP = 0.01
+STEP, STEP_OF_AGENTS = 1.0, 0.5  # seconds between two looks; an agent needs two to see a circle
+
+Circle = tuple[tuple[str, int], ...]
+"""Who waits, and the token of the wait."""
 
 
 class Caller:
@@ -51,9 +60,24 @@ class Caller:
         return client
 
     def call(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, timeout: float | None = None
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        safe: bool,
+        timeout: float | None = None,
+        behalf: Door | None = None,
     ) -> Any:
         """Call a method and give its result.
+
+        Args:
+            method: Its name.
+            args: Its positional arguments.
+            kwargs: Its named arguments.
+            safe: Whether it is to run in the agent's loop.
+            timeout: Seconds; None: as long as the agent shows signs of life.
+            behalf: The agent whose loop may be waiting for this thread.
 
         Raises:
             ConnectError: the agent is not there; the call has not run.
@@ -68,49 +92,58 @@ class Caller:
         if here is not None and here.uri == self.uri:
             return here.execute(method, args, kwargs, safe=safe)  # an agent's call of itself: the loop is this thread
         payload = self._payload(method, args, kwargs, safe)
-        answer = self._exchange(payload, safe, timeout)
+        behalf = behalf if here is None else here
+        answer = self._exchange(payload, safe, timeout, behalf)
         if answer[:1] == UNIMPORTABLE:
             again = self._payload(method, args, kwargs, safe, by_value=(answer[1:].decode("utf-8", "replace"),))
-            answer = self._exchange(again, safe, timeout)
+            answer = self._exchange(again, safe, timeout, behalf)
         kind, content = answer[:1], answer[1:]
         if kind == RESULT:
-            return loads(content, security=self._security)
+            return loads(content)
         if kind == ERROR:
             raise error_from_bytes(content)
         raise RemoteError(f"agent {self.name!r} cannot import what this call needs: {content[:200]!r}")
 
-    def cast(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool) -> None:
-        """Call a method without waiting for it; returns when the call is sent."""
-        payload = self._payload(method, args, kwargs, safe)
+    def cast(
+        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, timeout: float | None = None
+    ) -> None:
+        """Call a method without waiting for it; returns when the call is sent, within `timeout` seconds if given."""
+        payload = self._payload(method, args, kwargs, safe, waits=False)
         try:
-            self._client.cast(payload)
+            self._client.cast(payload, timeout=timeout)
         except ConnectError:
             self._move()
-            self._client.cast(payload)
+            self._client.cast(payload, timeout=timeout)
 
     def _payload(
-        self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], safe: bool, by_value: tuple[str, ...] = ()
+        self,
+        method: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        safe: bool,
+        *,
+        by_value: tuple[str, ...] = (),
+        waits: bool = True,
     ) -> bytes:
-        return dumps((method, args, kwargs, safe), security=self._security, by_value=by_value)
-
-    def _exchange(self, payload: bytes, safe: bool, timeout: float | None) -> bytes:
+        path = local.path() if waits else ()
+        call = (method, args, kwargs, safe, path) if path else (method, args, kwargs, safe)
         try:
-            return self._send(payload, safe, timeout)
-        except ConnectError:
-            self._move()
-            return self._send(payload, safe, timeout)
+            return dumps(call, by_value=by_value)
+        except (SerializationError, RefusedError) as error:
+            raise type(error)(f"the arguments of {method}() for agent {self.name!r} cannot be sent: {error}") from None
 
-    def _send(self, payload: bytes, safe: bool, timeout: float | None) -> bytes:
-        here = local.current()
+    def _exchange(self, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
+        with local.waiting(self.uri, safe=safe):
+            try:
+                return self._send(payload, safe, timeout, behalf)
+            except ConnectError:
+                self._move()
+                return self._send(payload, safe, timeout, behalf)
+
+    def _send(self, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         client = self._safe_client if safe else self._client
-        watch = _Wait(self, here.uri if here is not None and safe else None)
-        if here is None:
-            return client.call(payload, timeout=timeout, on_wait=watch.look)
-        before, here.waiting_for = here.waiting_for, self.uri
-        try:
-            return client.call(payload, timeout=timeout, on_wait=watch.look)
-        finally:
-            here.waiting_for = before
+        watch = Watch(self, safe, behalf)
+        return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=STEP if behalf is None else STEP_OF_AGENTS)
 
     def _move(self) -> None:
         """Look the agent up again, for it may have been started again elsewhere.
@@ -120,31 +153,39 @@ class Caller:
         """
         if self._find is None:
             raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; is it running?")
-        try:
-            uri = self._find()
-        except Exception as error:
-            raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from error
-        if uri == self.uri:
-            raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; it was killed, or is just ending")
+        deadline = time.monotonic() + RETURN_PATIENCE
+        while (uri := self._find_again(deadline)) == self.uri:
+            if time.monotonic() > deadline:
+                raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; it was killed, or is just ending")
+            time.sleep(RETURN_STEP)
         self.close()
         self.uri, self._client, self._safe_client = uri, self._client_of(uri), self._client_of(uri)
 
-    def probe(self, uri: str) -> str | None:
-        """Ask the agent at `uri` for the URI of the one it waits for; also a proof of life.
+    def _find_again(self, deadline: float) -> str:
+        assert self._find is not None
+        while True:
+            try:
+                return self._find()
+            except UnknownNameError as error:
+                if time.monotonic() > deadline:
+                    raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from None
+                time.sleep(RETURN_STEP)
+            except NameServerError as error:
+                raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from None
+
+    def probe(self, uri: str, behalf: str | None) -> list[tuple[str, bool, int]]:
+        """Ask the agent at `uri` what it waits for: URI, `safe` and token of each wait. Also a proof of life.
 
         Raises:
             CommunicationError: it does not answer.
         """
         client = self._client if uri == self.uri else ControlClient(uri, connect_timeout=PROBE_TIMEOUT)
         try:
-            answer = client.call(dumps(("_waiting_for", (), {}, False)), timeout=PROBE_TIMEOUT)
-            found = loads(answer[1:]) if answer[:1] == RESULT else None
-        except SerializationError:
-            return None
+            answer = client.call(dumps(("_waits", (behalf,), {}, False)), timeout=PROBE_TIMEOUT)
+            return [(to, safe, token) for to, safe, token in loads(answer[1:])] if answer[:1] == RESULT else []
         finally:
             if client is not self._client:
                 client.close()
-        return found if isinstance(found, str) else None
 
     def close(self) -> None:
         """Close the connections; the next call opens one again."""
@@ -152,36 +193,79 @@ class Caller:
         self._safe_client.close()
 
 
-class _Wait:
-    """What is done while a call waits: look for life on the other side, and for circles."""
+class Watch:
+    """What is done while a call waits: look for life on the other side, and for circles.
 
-    def __init__(self, caller: Caller, own_uri: str | None) -> None:
+    Args:
+        caller: Who calls.
+        safe: Whether the other side's loop is needed.
+        behalf: The agent whose loop may stand still until the answer is there; None: no agent's.
+    """
+
+    def __init__(self, caller: Caller, safe: bool, behalf: Door | None) -> None:
         self._caller = caller
-        self._own_uri = own_uri
+        self._safe = safe
+        self._behalf = behalf
         self._last_life = time.monotonic()
+        self._circle: Circle = ()
 
     def look(self, _waited: float) -> None:
-        caller = self._caller
+        """Look once.
+
+        Raises:
+            CallTimeoutError: no sign of life for ``config['PATIENCE']`` seconds.
+            DeadlockError: nobody in a circle of waiting agents can answer.
+        """
+        caller, door = self._caller, self._behalf
         try:
-            upcoming = caller.probe(caller.uri)
+            if door is None or not any(uri == caller.uri for uri, *_ in door.waits()):
+                caller.probe(caller.uri, None)
+                circle: Circle = ()
+            else:
+                circle = self._find_circle(door.uri)
             self._last_life = time.monotonic()
         except CommunicationError as error:
-            silent = time.monotonic() - self._last_life
-            if silent > config["PATIENCE"]:
-                raise CallTimeoutError(
-                    f"agent {caller.name!r} has shown no sign of life for {silent:.1f} s (frozen, or stuck in C code); "
-                    "the call may have run"
-                ) from error
+            self._check_patience(error)
             return
-        for _ in range(MOST_HOPS):
-            if self._own_uri is None or upcoming is None:
-                return
-            if upcoming == self._own_uri:
-                raise DeadlockError(
-                    f"agent {caller.name!r} waits, directly or through others, for the agent that calls it: nobody could answer; "
-                    "use .unsafe or .oneway, or send a message. The call may run yet"
-                )
+        # Seen twice, wait for wait: then all of them have waited at one and the same moment, and no answer was on its way.
+        if circle and circle == self._circle:
+            names = " -> ".join(uri.partition("@")[0].removeprefix("PYRO:") for uri, _ in circle)
+            raise DeadlockError(
+                f"agent {caller.name!r} waits, directly or through others, for the agent that calls it ({names}): nobody could "
+                "answer; use .unsafe or .oneway, or send a message. The call may run yet"
+            )
+        self._circle = circle
+
+    def _check_patience(self, error: CommunicationError) -> None:
+        silent = time.monotonic() - self._last_life
+        if silent > config["PATIENCE"]:
+            raise CallTimeoutError(
+                f"agent {self._caller.name!r} has shown no sign of life for {silent:.1f} s (frozen, or stuck in C code); "
+                "the call may have run"
+            ) from error
+
+    def _find_circle(self, own: str) -> Circle:
+        """Give the waits that lead from the agent that is called back to our own loop; empty: none do.
+
+        Raises:
+            CommunicationError: the agent that is called does not answer.
+        """
+        todo: list[tuple[str, str | None, Circle]] = [(self._caller.uri, None if self._safe else own, ())]
+        seen: set[tuple[str, str | None]] = set()
+        while todo and len(seen) < MOST_HOPS:
+            uri, behalf, way = todo.pop()
+            if (uri, behalf) in seen:
+                continue
+            seen.add((uri, behalf))
             try:
-                upcoming = caller.probe(upcoming)
+                waits = self._caller.probe(uri, behalf)
             except CommunicationError:
-                return  # whoever waits for that one will notice
+                if not way:
+                    raise
+                continue  # whoever waits for that one will notice
+            for to, safe, token in waits:
+                longer = (*way, (uri, token))
+                if safe and to == own:
+                    return longer
+                todo.append((to, None if safe else behalf or uri, longer))
+        return ()

@@ -10,8 +10,9 @@ from typing import Any
 import msgpack
 
 from agentlab.nameserver.server import NameServer as Server
-from agentlab.runtime.child import Child, ChildLink, start_child
+from agentlab.runtime.child import Child, ChildLink, install_quiet_interrupt, start_child
 from agentlab.settings import NAMESERVER_VARIABLE
+from agentlab.transport.ipc import sweep_stale
 from agentlab.wire.address import SocketAddress, address_to_host_port
 
 TARGET = "agentlab.runtime.nsmain:main"
@@ -42,9 +43,16 @@ def start_nameserver(addr: Any = None, *, detach: bool = False, start_method: st
     Raises:
         AgentStartError: it could not serve there; the text says why.
     """
+    install_quiet_interrupt()
+    sweep_stale()  # what was left where the whole program was killed, so that nobody could clean up
     host, port = address_to_host_port(addr)
     payload = msgpack.packb({"host": host or "127.0.0.1", "port": port or 0})
-    child = start_child(TARGET, payload, name="name server", detach=detach, start_method=start_method)
+    child = start_child(TARGET, payload, name="name server", detach=detach, start_method=start_method, on_exit=_sweep)
     address = SocketAddress.parse(child.ready.decode())
     os.environ[NAMESERVER_VARIABLE] = str(address)
     return child, address
+
+
+def _sweep(child: Child) -> None:
+    if child.exitcode != 0:  # killed: its feed's socket file is still there
+        sweep_stale()

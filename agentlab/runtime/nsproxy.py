@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import signal
 import time
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
-from agentlab.errors import AgentLabError, MessageTimeoutError, UnknownNameError
+from agentlab.errors import AgentLabError, MessageTimeoutError
 from agentlab.nameserver.client import Change, NameServerClient, Registration, Watch
-from agentlab.runtime.calling import Caller
 from agentlab.runtime.child import Child
+from agentlab.runtime.ending import Ending
 from agentlab.runtime.nsmain import start_nameserver
 from agentlab.runtime.proxy import Proxy
 from agentlab.settings import NAMESERVER_VARIABLE
-from agentlab.transport.ipc import sweep_stale
 from agentlab.wire.address import SocketAddress
 
-log = logging.getLogger(__name__)
-
-AT_ONCE = 32
 STEP = 0.005
 
 
@@ -112,7 +104,7 @@ class NSProxy:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def shutdown_agents(self, timeout: float = 10.0) -> None:
-        """Shut every registered agent down: all are asked at once, killed after half the time.
+        """Shut every registered agent down: all are asked at once, killed after half the time; returns when they are gone.
 
         Args:
             timeout: Seconds until all must be gone.
@@ -120,47 +112,7 @@ class NSProxy:
         Raises:
             MessageTimeoutError: some are left; the text names them. It may be called again (a TimeoutError).
         """
-        deadline = time.monotonic() + timeout
-        self._ask_all(self.registrations(), "shutdown")
-        if self._wait_until_none(time.monotonic() + timeout / 2):
-            return
-        left = self.registrations()
-        self._kill_all(left)
-        if not self._wait_until_none(deadline):
-            names = ", ".join(repr(name) for name in self.agents())
-            raise MessageTimeoutError(f"agents not shutdown after {timeout:g} s: {names}; call it again, or end their processes")
-
-    def _ask_all(self, agents: dict[str, Registration], what: str) -> None:
-        def ask(item: tuple[str, Registration]) -> None:
-            name, registration = item
-            caller = Caller(name, registration.uri, None)
-            with contextlib.suppress(AgentLabError):
-                caller.cast(what, (), {}, safe=False)
-            caller.close()
-
-        if agents:
-            with ThreadPoolExecutor(min(AT_ONCE, len(agents))) as pool:
-                list(pool.map(ask, agents.items()))
-
-    def _kill_all(self, agents: dict[str, Registration]) -> None:
-        """End those that did not hear, or could not: by call, then by signal on this machine; their names go too."""
-        self._ask_all(agents, "kill")
-        here = os.uname().nodename if hasattr(os, "uname") else ""
-        for name, registration in agents.items():
-            pid = registration.metadata.get("pid")
-            if registration.metadata.get("host") == here and isinstance(pid, int) and _is_agent(pid):
-                with contextlib.suppress(OSError):
-                    os.kill(pid, signal.SIGKILL if hasattr(signal, "SIGKILL") else signal.SIGTERM)
-            with contextlib.suppress(UnknownNameError):
-                self._names.remove(name, uri=registration.uri)
-        sweep_stale()
-
-    def _wait_until_none(self, deadline: float) -> bool:
-        while self.registrations():
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(STEP)
-        return True
+        Ending(self._names, timeout).run()
 
     def shutdown(self, timeout: float = 10.0) -> None:
         """Shut every agent down, then the name server. Args and Raises: as for :meth:`shutdown_agents`."""
@@ -196,16 +148,6 @@ class NSProxy:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NSProxy, (self._names.address,)
-
-
-def _is_agent(pid: int) -> bool:
-    """Tell whether a process id still belongs to a Python process: ids are used again."""
-    try:
-        import psutil  # noqa: PLC0415 - only when something must be killed
-
-        return "python" in psutil.Process(pid).name().lower() or "agent" in psutil.Process(pid).name().lower()
-    except (psutil.Error, ImportError):
-        return False
 
 
 class NameServer:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import inspect
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self
 
+from agentlab.agent import local
+from agentlab.agent.door import Door
 from agentlab.errors import CommunicationError, MessageTimeoutError
 from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.places import nameserver_address
+from agentlab.runtime import futures
 from agentlab.runtime.calling import Caller
 from agentlab.settings import config
 from agentlab.wire.address import SocketAddress
 
-FUTURE_THREADS = 64
 _POLL = 0.01  # the name is registered before the loop runs, and nobody announces that it does
-
-_pool: ThreadPoolExecutor | None = None
-_pool_lock = threading.Lock()
-
-
-def _executor() -> ThreadPoolExecutor:
-    global _pool  # noqa: PLW0603 - one per process, made when first used
-    with _pool_lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(FUTURE_THREADS, thread_name_prefix="agentlab-future")
-        return _pool
 
 
 class _Core:
@@ -62,34 +52,63 @@ class RemoteMethod:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         proxy = self._proxy
         core, flavor = proxy._core, proxy._flavor
-        safe = proxy._is_safe()
         if flavor == "oneway":
             return core.caller.cast(self.__name__, args, kwargs, safe=False)
-        call = _Bound(core.caller, self.__name__, args, kwargs, safe, proxy._limit)
+        safe = proxy._is_safe()
         if flavor == "call":
-            return call()
-        future: Future[Any] = _executor().submit(call)
+            return core.caller.call(self.__name__, args, kwargs, safe=safe, timeout=proxy._limit)
+        call = _Later(core.caller, self.__name__, args, kwargs, safe, proxy._limit, local.current())
+        future = futures.submit(core.caller.uri, safe, call)
         return future if flavor == "future" else asyncio.wrap_future(future)
+
+    def __get__(self, _instance: object, _owner: type | None = None) -> Self:
+        # What pydoc takes for a routine has this: without it, help() would show our class and not the agent's method.
+        return self
 
     def __repr__(self) -> str:
         return f"<method {self.__name__!r} of agent {self._proxy._core.name!r}>"
 
+    def _document(self) -> tuple[str, list[tuple[str, int, str | None]]]:
+        found = self._proxy._core.caller.call("_document", (self.__name__,), {}, safe=False, timeout=3.0)
+        return found[0], found[1]
+
     @property
     def __doc__(self) -> str:  # type: ignore[override]
+        """The docstring of the agent's method."""
         try:
-            text, signature = self._proxy._core.caller.call("_document", (self.__name__,), {}, safe=False, timeout=3.0)
+            return self._document()[0]
         except CommunicationError as error:
             return f"({error})"
-        return f"{self.__name__}{signature}\n\n{text}"
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature of the agent's method, its defaults as they are written."""
+        empty = inspect.Parameter.empty
+        return inspect.Signature([
+            inspect.Parameter(name, inspect._ParameterKind(kind), default=empty if default is None else _Written(default))
+            for name, kind, default in self._document()[1]
+        ])
 
 
-class _Bound:
-    def __init__(self, caller: Caller, name: str, args: Any, kwargs: Any, safe: bool, limit: float | None) -> None:
-        self._call = (caller, name, args, kwargs, safe, limit)
+class _Written:
+    """A default value, shown as it is written."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class _Later:
+    def __init__(
+        self, caller: Caller, name: str, args: Any, kwargs: Any, safe: bool, limit: float | None, behalf: Door | None
+    ) -> None:
+        self._call = (caller, name, args, kwargs, safe, limit, behalf)
 
     def __call__(self) -> Any:
-        caller, name, args, kwargs, safe, limit = self._call
-        return caller.call(name, args, kwargs, safe=safe, timeout=limit)
+        caller, name, args, kwargs, safe, limit, behalf = self._call
+        return caller.call(name, args, kwargs, safe=safe, timeout=limit, behalf=behalf)
 
 
 class Proxy:
@@ -164,12 +183,12 @@ class Proxy:
     @property
     def safe(self) -> Proxy:
         """A view whose calls run in the agent's loop."""
-        return self._view("call", safe=True)
+        return self._view(safe=True)
 
     @property
     def unsafe(self) -> Proxy:
         """A view whose calls run at once, in another thread than the loop's."""
-        return self._view("call", safe=False)
+        return self._view(safe=False)
 
     @property
     def oneway(self) -> Proxy:
@@ -228,10 +247,10 @@ class Proxy:
     # --- the agent's ----------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name.endswith("__"):
-            raise AttributeError(name)
+        if name.startswith("_") and name.endswith("_"):
+            raise AttributeError(name)  # notebooks, copy and pickle ask every object for such names
         core = self._core
-        if name in core.methods or name.startswith("_"):
+        if name in core.methods:
             return RemoteMethod(self, name)
         is_value, value = core.caller.call("_attribute", (name,), {}, safe=False, timeout=self._limit)
         if is_value:
@@ -240,7 +259,9 @@ class Proxy:
         return RemoteMethod(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._core.caller.call("set_attr", (), {name: value}, safe=self._is_safe(), timeout=self._limit)
+        core = self._core
+        core.caller.call("set_attr", (), {name: value}, safe=self._is_safe(), timeout=self._limit)
+        core.methods.discard(name)
 
     def __dir__(self) -> list[str]:
         own = [n for n in dir(type(self)) if not n.startswith("_")]
@@ -260,5 +281,11 @@ class Proxy:
 
     def __reduce__(self) -> tuple[Callable[..., Proxy], tuple[Any, ...]]:
         core = self._core
-        return Proxy._made, (core.name, core.caller.uri, core.nsaddr, core.safe)
+        return _rebuilt, (core.name, core.caller.uri, core.nsaddr, core.safe, self._flavor, self._limit, self._safe)
+
+
+def _rebuilt(
+    name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, flavor: str, limit: float | None, view: bool | None
+) -> Proxy:
+    return Proxy._made(name, uri, nsaddr, safe)._view(flavor, limit, view)
 

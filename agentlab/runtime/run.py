@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from agentlab.agent.agent import Agent
@@ -95,6 +96,22 @@ def run_agent(
     return process.proxy(safe)
 
 
-def run_logger(name: str = "", nsaddr: Any = None, addr: Any = None, base: type[Logger] = Logger, **options: Any) -> Proxy:
-    """Start a Logger agent; args and errors as for :func:`run_agent`."""
+def run_logger(
+    name: str = "", nsaddr: Any = None, addr: Any = None, base: type[Logger] = Logger, *, log_file: Any = None, **options: Any
+) -> Proxy:
+    """Start a Logger agent, which ``set_logger`` of other agents takes.
+
+    Args:
+        name: Its name; empty: a unique one is made up.
+        nsaddr: As for :func:`run_agent`, like all that follows.
+        addr: Where its control daemon is.
+        base: Its class.
+        log_file: Path of a rotating file of JSON lines that it writes too; None: what the class says.
+        **options: Further options of :func:`run_agent`.
+
+    Raises:
+        AgentStartError: it failed while starting, as where the file cannot be written (a RuntimeError).
+    """
+    if log_file is not None:
+        options["attributes"] = {**(options.get("attributes") or {}), "log_file": os.fspath(log_file)}
     return run_agent(name, nsaddr, addr, base, **options)

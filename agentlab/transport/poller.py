@@ -29,12 +29,14 @@ class WakeUp:
 
     def set(self) -> None:
         """Wake the waiting thread; from any thread, and from a signal handler."""
+        if self.closed:
+            return
         try:
             if self._event is not None:
                 os.eventfd_write(self._event, 1)
             elif self._pair is not None:
                 self._pair[1].send(b"\0")
-        except (BlockingIOError, OSError):
+        except (OSError, ValueError):
             pass  # full means that the wake-up is already there; closed means that nobody waits any more
 
     def clear(self) -> None:

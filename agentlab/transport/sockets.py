@@ -59,6 +59,7 @@ class Socket:
         self.z = context().socket(ROLES[role])
         self._claim: IpcClaim | None = None
         self.closed = False
+        self._timeout_ms = -1
         self._limit = int(config["MAX_MESSAGE_SIZE"])
         self._set_options(config["HWM"] if hwm is None else hwm)
         self.send_bytes: Callable[[bytes], object] = _base_send.__get__(self.z)
@@ -276,9 +277,14 @@ class Socket:
         Raises:
             MessageTimeoutError: nothing came in time.
         """
-        if not self.z.poll(None if timeout is None else max(0, int(timeout * 1000))):
-            raise MessageTimeoutError(f"nothing was received within {timeout:g} s")
-        frames: list[Frame] = [self.z.recv()]
+        timeout_ms = -1 if timeout is None else max(0, int(timeout * 1000))
+        if timeout_ms != self._timeout_ms:
+            self.z.setsockopt(zmq.RCVTIMEO, timeout_ms)
+            self._timeout_ms = timeout_ms
+        try:
+            frames: list[Frame] = [self.z.recv()]  # a poll before it would cost as much again
+        except _Again:
+            raise MessageTimeoutError(f"nothing was received within {timeout:g} s") from None
         while self.z.getsockopt(_RCVMORE):
             frames.append(self._part())
         return frames

@@ -109,6 +109,10 @@ class Serializer(ABC):
         """Give a function that does what :meth:`encode` does, for one thread alone: the short way for many messages."""
         return self.encode
 
+    def decoder(self) -> Callable[[Frame], Any]:
+        """Give a function that decodes one plain frame, and may raise anything for any other: a header frame included."""
+        return self.loads
+
     def decode(self, frame: Frame) -> Any:
         """Give the value of a message that is one plain frame: the short way for what :meth:`is_header` denies."""
         return self.loads(frame)

@@ -70,6 +70,8 @@ class _PickleFamily(Serializer):
 
     def _repeats(self, chunk: list[Any]) -> bool:
         # A pickle keeps identity: the same dict sent twice would arrive as one dict, and who changed one changed both.
+        if len(set(map(id, chunk))) == len(chunk):
+            return False
         identities = [id(value) for value in chunk if type(value) not in _ATOMS]
         return len(set(identities)) != len(identities)
 
@@ -137,6 +139,10 @@ class PickleSerializer(CloudpickleSerializer):
             return message
 
         return encode
+
+    def decoder(self) -> Callable[[Frame], Any]:
+        """Give the C unpickler itself: no pickle begins like a header frame."""
+        return pickle.loads
 
     def dumps(self, value: Any) -> bytes:
         """Give one plain frame that holds the value, whatever its size."""

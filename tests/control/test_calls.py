@@ -190,7 +190,8 @@ def test_the_waiter_is_told_and_may_give_up(kit):
 
     with pytest.raises(TimeoutError, match="given up"):
         client.call(b"", on_wait=on_wait, wait_step=0.05)
-    assert told == pytest.approx([0.05, 0.1, 0.15], abs=0.04)
+    assert len(told) == 3
+    assert all(waited >= 0.05 * (n + 1) for n, waited in enumerate(told))
     assert client._idle == []
     go.set()
     told.clear()
@@ -198,7 +199,19 @@ def test_the_waiter_is_told_and_may_give_up(kit):
     assert told == []
 
 
-def test_a_receiver_that_takes_nothing_ends_in_a_timeout(kit):
+def test_a_large_call_to_one_that_takes_nothing_ends_in_a_timeout(kit):
+    go = threading.Event()
+    daemon = kit.daemon(max_workers=1)
+    client = kit.client(daemon.serve("obj", lambda payload, peer: b"%d" % go.wait(20)))
+    kit.client(client.uri).cast(b"")  # keeps the only worker
+    with pytest.raises(CallTimeoutError):
+        client.call(bytes(10_000_000), timeout=0.2)
+    with pytest.raises(TimeoutError, match="enough"):
+        client.call(bytes(10_000_000), on_wait=lambda _: (_ for _ in ()).throw(TimeoutError("enough")), wait_step=0.1)
+    go.set()
+
+
+def test_a_listener_that_accepts_nothing_is_no_connection(kit):
     listener = socket.socket(socket.AF_UNIX)
     path = kit.path()
     listener.bind(path)
@@ -232,17 +245,18 @@ def test_an_object_that_is_not_served(kit):
     assert daemon.counters["bad_messages"] == 1
 
 
-def test_a_kept_connection_that_ended_is_noticed_and_replaced(kit):
-    path = kit.path()
+@pytest.mark.parametrize("where", WHERE)
+def test_a_kept_connection_that_ended_is_noticed_and_replaced(kit, where):
     ran = []
-    first = kit.daemon(unixsocket=path)
+    first = kit.daemon(where)
+    place = {"unixsocket": first.location.path} if where == "unix" else {"port": first.location.port}
     client = kit.client(first.serve("obj", lambda payload, peer: ran.append(1) or b"1"))
     for _ in range(20):
         assert client.call(b"") == b"1"
     first.close()
     with pytest.raises(ConnectError):
         client.call(b"")
-    second = kit.daemon(unixsocket=path)
+    second = kit.daemon(where, **place)
     second.serve("obj", lambda payload, peer: ran.append(2) or b"2")
     assert client.call(b"") == b"2"
     assert ran == [1] * 20 + [2]
@@ -443,7 +457,7 @@ def test_different_security_is_named(kit, ours, theirs, text):
     uri = daemon.serve("obj", echo)
     with pytest.raises(RefusedError, match=text):
         kit.client(uri, security=ours).call(b"")
-    assert daemon.counters["refused"] == 1
+    eventually(lambda: daemon.counters["refused"] == 1)
 
 
 def test_another_key_is_refused(kit, monkeypatch, tmp_path, caplog):

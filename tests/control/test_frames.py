@@ -86,6 +86,34 @@ def test_arbitrary_bodies_are_a_call_or_refused(body):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        pyro_msgpack.dumpsCall("o", "call", (b"x",), {"a": 1}),
+        pyro_msgpack.dumpsCall("o", "call", (b"x", b"y"), {}),
+        pyro_msgpack.dumpsCall("o", "call", (), {}),
+        pyro_msgpack.dumpsCall("o", "call", ("text",), {}),
+        pyro_msgpack.dumpsCall(b"o", "call", (b"x",), {}),
+        pyro_msgpack.dumpsCall("o", "call", (b"x",), {}) + b"\x80",
+        pyro_msgpack.dumpsCall("o", "call", (b"x",), {})[:-1],
+        pyro_msgpack.dumpsCall("o", "call", (b"x" * 300,), {})[:-50],
+        b"",
+        b"\x94",
+        b"\x94\xa9",
+        b"\x94\xa1o\xa4call\x91\xc6\xff\xff\xff\xff\x80",
+    ],
+)
+def test_bodies_that_are_no_plain_call(body):
+    with pytest.raises(frames.BadMessageError):
+        frames.parse_call(take(frames.pack(frames.INVOKE, 0, 0, frames.MSGPACK, body)))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xa1x", b"\xc0", b"\xc4\x01", b"\xc4\x01xx", b"\xc6\xff\xff\xff\xff"])
+def test_bodies_that_are_no_answer(body):
+    with pytest.raises(frames.BadMessageError):
+        frames.parse_result(take(frames.pack(frames.RESULT, 0, 0, frames.MSGPACK, body)))
+
+
+@pytest.mark.parametrize(
     "data",
     [
         b"GET / HTTP/1.1\r\n",

@@ -1,5 +1,6 @@
 """Strangers and broken peers: nothing of theirs runs, and nobody else notices."""
 
+import contextlib
 import marshal
 import os
 import pickle
@@ -140,7 +141,8 @@ def test_bombs_execute_nothing_in_any_state(kit, tmp_path, where, security, stat
             stranger.go_to(state)
             stranger.send(bomb)
             if security == "keys" and state != "in a call":
-                stranger.sock.shutdown(socket.SHUT_WR)
+                with contextlib.suppress(OSError):  # closed already
+                    stranger.sock.shutdown(socket.SHUT_WR)
                 assert stranger.closed(), name
     assert client.call(b"honest", timeout=5) == b"honest"
     assert not Path(canary).exists()
@@ -270,7 +272,7 @@ def test_a_client_that_skips_its_proof_or_handshake_gets_nowhere(kit, served, ca
             stranger.send(call)
             assert stranger.closed()
     assert ran == []
-    assert daemon.counters["refused"] == 2
+    eventually(lambda: daemon.counters["refused"] == 2)
     assert caplog.text.count("refused a connection from") == 2
 
 
@@ -287,7 +289,7 @@ def test_a_stock_proxy_is_refused_where_the_key_is_asked_for(kit):
             with pytest.raises(Pyro5.errors.CommunicationError):
                 proxy._pyroBind()
             proxy._pyroRelease()
-        assert daemon.counters["refused"] == 3
+        eventually(lambda counters=daemon.counters: counters["refused"] == 3)
 
 
 def test_when_files_run_out_strangers_go_first(kit):

@@ -242,6 +242,10 @@ def test_a_type_that_is_not_here(module, monkeypatch):
 @pytest.mark.parametrize(
     ("module", "qualname", "args"),
     [
+        ("builtins", "SystemExit", ["m"]),
+        ("builtins", "BaseException", ["m"]),
+        ("builtins", "str", ["m"]),
+        ("lazy", "Loaded", ["m"]),
         ("os", "mkdir", ["/tmp/agentlab-canary"]),
         ("builtins", "eval", ["1"]),
         ("builtins", "exit", []),
@@ -255,7 +259,10 @@ def test_a_type_that_is_not_here(module, monkeypatch):
         (None, None, None),
     ],
 )
-def test_without_security_only_exceptions_are_called(module, qualname, args):
+def test_without_security_only_exceptions_are_called(module, qualname, args, monkeypatch):
+    lazy = types.ModuleType("lazy")
+    lazy.__getattr__ = lambda name: ValueError  # stands for one that imports
+    monkeypatch.setitem(sys.modules, "lazy", lazy)
     data = dumps({"module": module, "qualname": qualname, "args": args, "message": "m", "traceback": "t"}, security="none")
     assert type(error_from_bytes(data, security="none")) is RemoteError
     assert "antigravity" not in sys.modules

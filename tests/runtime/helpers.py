@@ -66,7 +66,9 @@ class Starter:
         )
         line = self.process.stdout.readline()
         if not line:
-            raise AssertionError(self.process.stderr.read())
+            complaint = self.process.stderr.read()
+            self.__exit__()
+            raise AssertionError(complaint)
         self.server, self.pids = json.loads(line)
         for path in map(Path, starting):
             wait_until(path.exists)

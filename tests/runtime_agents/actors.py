@@ -56,14 +56,15 @@ class Actor(Agent):
     def call_unsafe(self, proxy, method, *args):
         return getattr(proxy.unsafe, method)(*args)
 
+    def _private(self):
+        return "private"
+
     def event(self, text):
         self.events.append(text)
 
 
 class StopWriter(Agent):
     """Says in a file what it finds when it is told to stop."""
-
-    path = ""
 
     def on_init(self):
         self.bind("PUSH", alias="out")
@@ -88,12 +89,7 @@ class KilledInInit(Agent):
 
 
 class HangsInInit(Agent):
-    path = ""
-
     def on_init(self):
-        if self.path:
-            with open(self.path, "w") as file:
-                file.write(str(os.getpid()))
         time.sleep(60)
 
 
@@ -128,3 +124,131 @@ class Restarting(Agent):
 
     def pid(self):
         return os.getpid()
+
+
+class Caller(Actor):
+    """Calls the next one of a ring."""
+
+    next = me = None
+    unsafe_next = future_next = give_up = False
+    seen = None
+
+    def _view(self):
+        return self.next.unsafe if self.unsafe_next else self.next
+
+    def pass_on(self, hops):
+        return f"arrived at {self.name}" if hops == 0 else self._view().pass_on(hops - 1)
+
+    def slowly_pass_on(self, hops):
+        time.sleep(0.3)
+        return self.pass_on(hops)
+
+    def meet(self, number):
+        time.sleep(0.3)  # until the others are in their calls
+        if self.future_next:
+            return self.next.future.reply().result()
+        return self._view().reply()
+
+    def meet_with_timeout(self, seconds):
+        time.sleep(0.3)
+        try:
+            return self.next.timeout(seconds).reply()
+        except TimeoutError:
+            return "TimeoutError"
+
+    def reply(self):
+        return "pong"
+
+    def ask_next_to_nap(self, seconds):
+        return self.next.nap(seconds)
+
+    def own(self, method, *args):
+        return getattr(self.me, method)(*args)
+
+    def own_unsafe(self, method, *args):
+        return getattr(self.me.unsafe, method)(*args)
+
+    def own_attribute(self):
+        return self.me.name
+
+    def own_oneway(self):
+        return self.me.oneway.add(1)
+
+    def own_future(self):
+        return self.me.future.add(1).result()
+
+    def own_future_unsafe(self):
+        return self.me.unsafe.future.add(1).result()
+
+    def own_future_later(self):
+        self.me.future.add(1).add_done_callback(lambda future: self.set_attr(seen=future.result()))
+        return "asked"
+
+
+class Chatterer(Agent):
+    """Calls its friends all the time, from its loop; they answer beside theirs."""
+
+    friends = ()
+
+    def chat(self, seconds):
+        end, count = time.monotonic() + seconds, 0
+        while time.monotonic() < end:
+            for friend in self.friends:
+                count += friend.unsafe.answer()
+        return count
+
+    def answer(self):
+        return 1
+
+
+class Recorder(Agent):
+    """Writes every hook to a file."""
+
+    def on_init(self):
+        self.say("init")
+        self.after(0, "say", "tick")
+
+    def say(self, text):
+        with open(self.path, "a") as file:
+            file.write(text + "\n")
+
+    def before_loop(self):
+        self.say("before_loop")
+
+    def on_stop(self):
+        self.say("stopped")
+
+
+def _say(connection):
+    connection.send("from the child")
+
+
+class Parent(Agent):
+    """Starts processes and agents."""
+
+    def echo(self, text):
+        return text
+
+    def subprocess(self):
+        import subprocess
+
+        return subprocess.run([sys.executable, "-c", "print('from the child')"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def multiprocessing(self, method="spawn"):
+        import multiprocessing
+
+        context = multiprocessing.get_context(method)
+        ours, theirs = context.Pipe()
+        child = context.Process(target=_say, args=(theirs,))
+        child.start()
+        text = ours.recv()
+        child.join(10)
+        return text
+
+    def fork(self):
+        return self.multiprocessing("fork")
+
+    def start_agent(self, name, method):
+        from agentlab import run_agent
+
+        self.child = run_agent(name, base=Actor, start_method=method)

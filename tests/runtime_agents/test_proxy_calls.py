@@ -12,7 +12,7 @@ import pytest
 
 from agentlab import AgentProcess, AgentStoppedError, CallTimeoutError, MessageTimeoutError, Proxy, config, run_agent
 from tests.runtime_agents.actors import Actor
-from tests.runtime_agents.helpers import wait_until, within
+from tests.runtime_agents.helpers import gone, wait_until, within
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_always_unsafe_methods_answer_while_the_loop_is_busy(actor):
         assert actor.get_attr("number") == 1
         assert actor.number == 1
         assert actor.run() is None
-        assert actor._describe()["name"] == "actor"
+        assert actor._private() == "private"
         assert not busy.done()
     assert busy.result(3.0) == "slept"
 
@@ -196,8 +196,12 @@ def test_agent_that_never_ran_answers_calls(ns):
 
 
 def test_call_of_an_agent_that_has_ended(actor, ns):
+    pid = actor.pid()
     actor.shutdown()
     wait_until(lambda: not ns.agents())
+    with within(2.0), pytest.raises((ConnectionError, AgentStoppedError)):
+        actor.add(1)  # it may come while the agent is still ending
+    wait_until(lambda: gone(pid))
     with within(2.0), pytest.raises(ConnectionError, match="actor"):
         actor.add(1)
     with within(2.0), pytest.raises(ConnectionError):

@@ -1,0 +1,31 @@
+import time
+
+from agentlab import run_agent, run_nameserver
+
+
+def log_message(agent, message):
+    agent.log_info("Received: %s" % message)
+
+
+def reply(agent, message):
+    yield "Received %s" % message
+    agent.log_info("Already sent a reply back!")
+
+
+if __name__ == "__main__":
+    ns = run_nameserver()
+    alice = run_agent("Alice")
+    bob = run_agent("Bob")
+
+    addr = alice.bind("PUSH", alias="main")
+    bob.connect(addr, handler=log_message)
+    alice.each(0.05, lambda agent: agent.send("main", "Hello"), alias="hello")
+    time.sleep(0.2)
+    alice.stop_timer("hello")
+
+    addr = alice.bind("REP", alias="question", handler=reply)
+    bob.connect(addr, alias="question")
+    bob.send("question", "Hi?")
+    print(bob.recv("question"))
+
+    ns.shutdown()

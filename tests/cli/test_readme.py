@@ -1,0 +1,52 @@
+"""The README: its program runs, its links lead somewhere, its commands exist."""
+
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from docutils import nodes
+from docutils.core import publish_doctree
+from docutils.utils import Reporter
+
+from tests.cli.program import agentlab
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.rst").read_text("utf-8")
+BLOCK = re.compile(r"^\.\. code-block:: python\n\n((?:(?:   .*)?\n)+)", re.MULTILINE)
+
+
+def programs():
+    return [textwrap.dedent(block) for block in BLOCK.findall(README)]
+
+
+def test_its_program_is_short_and_prints_what_it_says(tmp_path):
+    (program,) = programs()
+    assert sum(bool(line.strip()) for line in program.splitlines()) <= 10
+    (tmp_path / "program.py").write_text(program, "utf-8")
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"It prints ``{done.stdout.strip()}``." in README
+
+
+def test_it_is_clean_restructured_text():
+    tree = publish_doctree(README, settings_overrides={"report_level": Reporter.INFO_LEVEL, "halt_level": Reporter.WARNING_LEVEL})
+    links = [element[key] for element in tree.findall(nodes.Element) for key in ("refuri", "uri") if key in element]
+    assert "docs/_static/parts.svg" in links
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_the_picture_says_in_words_what_it_shows():
+    names = {"svg": "http://www.w3.org/2000/svg"}
+    picture = ET.parse(ROOT / "docs" / "_static" / "parts.svg").getroot()
+    for part in ("title", "desc"):
+        assert picture.find(f"svg:{part}", names).text
+
+
+def test_its_commands_exist():
+    verbs = set(re.findall(r"^    agentlab (\w+)", README, re.MULTILINE))
+    assert {"nameserver", "ls", "ping", "call", "info"} <= verbs
+    for verb in verbs:
+        assert agentlab(verb, "--help").code == 0

@@ -1,0 +1,68 @@
+"""Every program in the documentation runs, and says what the pages say it says."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SNIPPETS = DOCS / "snippets"
+PROGRAMS = sorted(path.name for path in SNIPPETS.glob("*.py"))
+PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
+ANYTHING = "…"  # stands in an expected text for whatever varies: times, paths, tracebacks
+
+
+def expected(name: str) -> str:
+    path = SNIPPETS / name
+    return path.read_text("utf-8") if path.exists() else ""
+
+
+def matches(pattern: str, text: str) -> bool:
+    parts = [re.escape(part) for part in pattern.strip().split(ANYTHING)]
+    return re.fullmatch("(?s:.*?)".join(parts), text.strip()) is not None
+
+
+def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    is_test = "\ndef test_" in (SNIPPETS / program).read_text("utf-8")
+    how = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if is_test else ["-u"]
+    command = [sys.executable, *how, str(SNIPPETS / program)]
+    environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_program_says_what_the_page_says(program, tmp_path):
+    stem = program.removesuffix(".py")
+    result = run(program, tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert matches(expected(f"{stem}.txt"), result.stdout), result.stdout
+    assert matches(expected(f"{stem}.err"), result.stderr), result.stderr
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_page_shows_the_program(program):
+    assert any(f"snippets/{program}" in page.read_text("utf-8") for page in PAGES)
+
+
+def test_every_expected_text_belongs_to_a_program():
+    texts = {path.name for path in SNIPPETS.iterdir() if path.suffix in {".txt", ".err"}}
+    assert {text.rpartition(".")[0] + ".py" for text in texts} <= set(PROGRAMS)
+
+
+def test_no_page_has_python_that_is_not_run():
+    loose = re.compile(r"^\s*(\.\. (code-block|code|sourcecode):: (python|py\b)|>>> )", re.MULTILINE)
+    assert [page.name for page in PAGES if loose.search(page.read_text("utf-8"))] == []
+    # "::" alone would be taken for Python by Sphinx; every block says what it is
+    plain = re.compile(r"(?<!\.\. )[^:\s.]::\s*$|^::\s*$", re.MULTILINE)
+    assert [page.name for page in PAGES if plain.search(page.read_text("utf-8"))] == []
+
+
+def test_expected_texts_can_differ():
+    assert matches("a … b", "a 17 b\n")
+    assert not matches("a … b", "a 17 c")
+    assert not matches("", "something")

@@ -1,0 +1,321 @@
+"""The life of an agent: hooks in their order, stop and run, shutdown before anything else goes, children of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from agentlab import Agent, AgentProcess, AliasError, Proxy, config, run_agent
+from tests.runtime_agents.actors import Actor, Parent, Recorder, StopWriter
+from tests.runtime_agents.helpers import gone, wait_until, within
+
+
+def test_order_of_hooks(ns, tmp_path):
+    path = tmp_path / "events"
+    agent = run_agent("recorder", base=Recorder, attributes={"path": str(path)})
+    agent.stop()
+    wait_until(lambda: not agent.is_running())
+    agent.run()
+    agent.shutdown()
+    wait_until(lambda: path.read_text().endswith("stopped\n"))
+    assert path.read_text().split() == ["init", "before_loop", "tick", "before_loop", "stopped"]
+
+
+def test_registered_after_on_init_and_before_the_loop(ns, tmp_path):
+    class Looks(Agent):
+        def on_init(self):
+            from agentlab import NSProxy
+
+            self.at_init = NSProxy(self.nsaddr).agents()
+
+        def before_loop(self):
+            from agentlab import NSProxy
+
+            self.at_loop = NSProxy(self.nsaddr).agents()
+
+    agent = run_agent("looks", base=Looks)
+    assert (agent.at_init, agent.at_loop) == ([], ["looks"])
+
+
+def test_on_stop_runs_before_the_sockets_close(ns, tmp_path):
+    path = tmp_path / "said"
+    process = AgentProcess("stopper", base=StopWriter, attributes={"path": str(path)})
+    process.start(run=True)
+    process.proxy().shutdown()
+    process.join(2.0)
+    assert path.read_text() == "socket True\n", "once, while the socket was there"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signals_end_an_agent_cleanly_within_a_second(ns, tmp_path, number, start_method):
+    path = tmp_path / "said"
+    process = AgentProcess("stopper", base=StopWriter, attributes={"path": str(path)}, start_method=start_method)
+    process.start(run=True)
+    with within(1.0):
+        os.kill(process.pid, number)
+        process.join(3.0)
+    assert process.exitcode == 0
+    assert path.read_text() == "socket True\n"
+    assert ns.agents() == []
+
+
+def test_signal_ends_an_agent_that_never_ran(ns):
+    process = AgentProcess("new")
+    process.start()
+    with within(1.0):
+        process.terminate()
+        process.join(3.0)
+    assert process.exitcode == 0
+    assert ns.agents() == []
+
+
+def test_second_interrupt_kills(ns):
+    process = AgentProcess("stuck", base=Actor)
+    process.start(run=True)
+    process.proxy().future.nap(30.0)
+    time.sleep(0.1)
+    os.kill(process.pid, signal.SIGINT)
+    time.sleep(0.2)
+    assert process.is_alive(), "what it is handling gets some time"
+    with within(1.0):
+        os.kill(process.pid, signal.SIGINT)
+        process.join(3.0)
+    assert process.exitcode == -signal.SIGINT
+    wait_until(lambda: ns.agents() == [], 1.0)
+
+
+def test_term_gives_what_is_being_handled_some_time(ns, tmp_path):
+    process = AgentProcess("busy", base=Actor)
+    process.start(run=True)
+    napping = process.proxy().future.nap(0.7)
+    time.sleep(0.1)
+    process.terminate()
+    assert napping.result(3.0) == "slept"
+    process.join(2.0)
+    assert process.exitcode == 0
+
+
+def test_term_ends_a_stuck_agent_by_its_deadline(ns):
+    process = AgentProcess("stuck", base=Actor)
+    process.start(run=True)
+    process.proxy().future.nap(60.0)
+    time.sleep(0.1)
+    with within(8.0):
+        process.terminate()
+        process.join(10.0)
+    assert not process.is_alive()
+    wait_until(lambda: ns.agents() == [], 1.0)
+
+
+def test_shutdown_is_quick_and_the_name_goes_first(ns):
+    agent = run_agent("quick", base=Actor)
+    pid = agent.pid()
+    with within(1.0):
+        assert agent.shutdown() is None
+        wait_until(lambda: ns.agents() == [], 2.0)
+        wait_until(lambda: gone(pid), 2.0)
+
+
+def test_shutdown_from_inside(ns):
+    agent = run_agent("inside", base=Actor)
+    pid = agent.pid()
+    agent.after(0, "shutdown")
+    wait_until(lambda: gone(pid), 2.0)
+    agent = run_agent("inside", base=Actor)
+    pid = agent.pid()
+    agent.unsafe.shutdown()
+    wait_until(lambda: gone(pid), 2.0)
+    wait_until(lambda: ns.agents() == [])
+
+
+def test_unsent_messages_go_out_before_the_end(ns):
+    """LINGER: what was sent before the shutdown arrives."""
+    receiver = run_agent("receiver", base=Actor)
+    receiver.number = 0
+    address = receiver.bind("PULL", alias="in", handler=lambda agent, message: agent.set_attr(number=agent.number + 1))
+    sender = run_agent("sender")
+    sender.connect(address, alias="out")
+    sender.execute_as_method(lambda agent: [agent.send("out", i) for i in range(500)] and None)
+    sender.shutdown()
+    wait_until(lambda: receiver.unsafe.number == 500)
+
+
+def test_name_can_be_used_again_at_once(ns):
+    for _ in range(10):
+        agent = run_agent("again")
+        agent.shutdown()
+        wait_until(lambda: ns.agents() == [], 1.0)
+
+
+def test_overridden_run_shutdown_and_kill(ns, tmp_path):
+    class Special(Agent):
+        def run(self):
+            self.runs = getattr(self, "runs", 0) + 1
+            super().run()
+
+        def shutdown(self):
+            (tmp_path / "shutdown").touch()
+            super().shutdown()
+
+        def kill(self):
+            (tmp_path / "kill").touch()
+            super().kill()
+
+        def pid(self):
+            return os.getpid()
+
+    agent = run_agent("special", base=Special)
+    assert agent.runs == 1
+    pid = agent.pid()
+    agent.shutdown()
+    wait_until(lambda: gone(pid), 2.0)
+    assert (tmp_path / "shutdown").exists()
+    agent = run_agent("special", base=Special)
+    pid = agent.pid()
+    agent.oneway.kill()
+    wait_until(lambda: gone(pid), 2.0)
+    assert (tmp_path / "kill").exists()
+    wait_until(lambda: ns.agents() == [], 1.0)
+
+
+def test_on_stop_that_raises_or_exits_keeps_nothing_from_ending(ns):
+    class Bad(Agent):
+        def on_stop(self):
+            raise ValueError("no")
+
+    class Exits(Agent):
+        def on_stop(self):
+            raise SystemExit(4)
+
+    for base in (Bad, Exits):
+        process = AgentProcess("bad", base=base)
+        process.start(run=True)
+        process.proxy().shutdown()
+        process.join(2.0)
+        assert not process.is_alive()
+        wait_until(lambda: ns.agents() == [], 0.5)
+
+
+def test_idle_hook(ns):
+    class Idle(Agent):
+        def on_init(self):
+            self.times = []
+
+        def idle(self):
+            self.times.append(time.monotonic())
+
+    agent = run_agent("idle", base=Idle)
+    wait_until(lambda: len(agent.unsafe.times) >= 2, 4.0)
+    first, second, *_ = agent.unsafe.times
+    assert 0.9 < second - first < 1.5
+
+
+def test_timers_started_in_on_init(ns):
+    class Ticking(Agent):
+        def on_init(self):
+            self.ticks = 0
+            self.each(0.02, "tick", alias="clock")
+
+        def tick(self):
+            self.ticks += 1
+
+    agent = run_agent("ticking", base=Ticking)
+    wait_until(lambda: agent.ticks > 3)
+    assert agent.list_timers() == ["clock"]
+    agent.stop()
+    wait_until(lambda: not agent.is_running())
+    before = agent.unsafe.ticks
+    time.sleep(0.1)
+    assert agent.unsafe.ticks == before, "a stopped agent's timers stand still"
+    agent.run()
+    wait_until(lambda: agent.ticks > before)
+
+
+def test_messages_wait_while_an_agent_is_stopped(ns):
+    receiver = run_agent("receiver", base=Actor)
+    address = receiver.bind("PULL", alias="in", handler=lambda agent, message: agent.events.append(message))
+    sender = run_agent("sender")
+    sender.connect(address, alias="out")
+    receiver.stop()
+    wait_until(lambda: not receiver.is_running())
+    sender.send("out", "kept")
+    time.sleep(0.1)
+    assert "kept" not in receiver.events
+    receiver.run()
+    wait_until(lambda: "kept" in receiver.events)
+
+
+def test_bare_agent_needs_no_process():
+    agent = Agent("bare")
+    assert agent.name == "bare"
+    assert not agent.is_running()
+    agent.set_attr(x=1)
+    assert agent.get_attr("x") == 1
+    with pytest.raises(AliasError):
+        agent.addr("nothing")
+    agent._close()
+
+
+def test_bare_agent_binds_and_runs_in_this_thread():
+    class Counting(Agent):
+        def on_init(self):
+            self.count = 0
+
+        def tick(self):
+            self.count += 1
+            if self.count == 3:
+                self.stop()
+
+    agent = Counting("bare")
+    agent.on_init()
+    agent.each(0, "tick")
+    agent.run()
+    assert agent.count == 3
+    agent._close()
+
+
+@pytest.mark.parametrize("way", ["subprocess", "multiprocessing", "fork"])
+def test_agents_may_start_processes(ns, way):
+    agent = run_agent("parent", base=Parent)
+    assert getattr(agent, way)() == "from the child"
+    assert agent.ping() == "pong"
+    assert agent.echo("still alive") == "still alive"
+
+
+def test_agents_may_start_agents(ns, start_method):
+    agent = run_agent("parent", base=Parent, start_method=start_method)
+    agent.start_agent("child", start_method)
+    assert ns.agents() == ["child", "parent"]
+    child = Proxy("child", timeout=1.0)
+    assert child.add(1) == 2
+    pid = child.pid()
+    agent.shutdown()
+    wait_until(lambda: gone(pid), 3.0, "an agent's agents end with it")
+    wait_until(lambda: ns.agents() == [], 2.0)
+
+
+def test_agents_started_by_a_killed_agent_end(ns):
+    agent = run_agent("parent", base=Parent)
+    agent.start_agent("child", None)
+    pid = Proxy("child").pid()
+    agent.oneway.kill()
+    wait_until(lambda: gone(pid), 3.0)
+    wait_until(lambda: ns.agents() == [], config["LEASE"] + 2.0)
+
+
+def test_twenty_agents_stop_in_parallel(ns):
+    agents = [run_agent(f"a{i}", base=Actor) for i in range(20)]
+    pids = [agent.pid() for agent in agents]
+    with within(3.0):
+        ns.shutdown_agents()
+        wait_until(lambda: all(gone(pid) for pid in pids), 3.0)
+
+
+def test_inherited_class_attributes_and_state(ns):
+    agent = run_agent("agent", base=Actor)
+    assert agent.get_attr("colour") == "blue"
+    assert agent.sockets() == {}
+    assert agent.ending() is False
