@@ -18,7 +18,8 @@ class Logger(Agent):
     """Collects the records of agents that called ``set_logger``.
 
     Attributes:
-        log_history: dict level -> list of the last records, oldest first; each the text of one record.
+        log_history: dict level -> list of the last records, oldest first; each the text of one record. ``log_history_info``
+            and its like give one of these lists.
         log_file: Path of a file of JSON lines (``agent``, ``level``, ``message``, ``time`` in seconds since 1970), or
             None. It is rotated at `log_file_size` bytes, and `log_file_count` old ones are kept.
     """
@@ -39,6 +40,26 @@ class Logger(Agent):
         """The last records of each level, oldest first."""
         return {level: list(lines) for level, lines in self._kept.items()}
 
+    @property
+    def log_history_debug(self) -> list[str]:
+        """The last DEBUG records, oldest first."""
+        return list(self._kept["DEBUG"])
+
+    @property
+    def log_history_info(self) -> list[str]:
+        """The last INFO records, oldest first."""
+        return list(self._kept["INFO"])
+
+    @property
+    def log_history_warning(self) -> list[str]:
+        """The last WARNING records, oldest first."""
+        return list(self._kept["WARNING"])
+
+    @property
+    def log_history_error(self) -> list[str]:
+        """The last ERROR records, oldest first."""
+        return list(self._kept["ERROR"])
+
     def record(self, record: dict[str, Any]) -> None:
         """Keep one record: a dict with agent, level, message and time."""
         level = str(record["level"])
@@ -52,9 +73,7 @@ class Logger(Agent):
         self.log_file = getattr(self, "log_file", None)  # a subclass, or an attribute given at its start, may say it
         if self.log_file is None:
             return None
-        return RotatingFileHandler(
-            self.log_file, maxBytes=self.log_file_size, backupCount=self.log_file_count, encoding="utf-8"
-        )
+        return RotatingFileHandler(self.log_file, maxBytes=self.log_file_size, backupCount=self.log_file_count, encoding="utf-8")
 
     def on_stop(self) -> None:
         """Close the file."""

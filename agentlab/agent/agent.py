@@ -483,7 +483,7 @@ class Agent:
             return
         address = logger.addr("logger") if hasattr(logger, "addr") else logger
         own = self.connect(address)
-        self._reporter.forward_to(lambda level, text, when: calls.forward_record(self, own, level, text, when))
+        self._reporter.forward_to(lambda record, lost: calls.forward_record(self, own, record, lost))
 
     # --- inside ---------------------------------------------------------------------------------------------------
 

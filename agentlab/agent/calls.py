@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from agentlab.agent.handlers import method_of
-from agentlab.errors import HandlerError
+from agentlab.errors import AgentLabError, HandlerError
 from agentlab.wire.address import AgentAddress
 from agentlab.wire.channel import AgentChannel
 
@@ -96,11 +96,23 @@ def set_methods(agent: object, functions: tuple[Callable[..., Any], ...], named:
     return name
 
 
-def forward_record(agent: Any, own: Any, level: str, text: str, when: float) -> None:
-    """Send a log record to a Logger agent; from any thread, never waiting for the loop."""
-    record = {"agent": agent.name, "level": level, "message": text, "time": when}
-    loop = agent._loop
-    if loop.in_owner():
-        agent.send(own, record, timeout=0.5)
-    else:
-        loop.post(lambda: agent.send(own, record, timeout=0.5))
+def forward_record(agent: Any, own: Any, record: dict[str, Any], lost: Callable[[], object]) -> None:
+    """Send a log record to a Logger agent, from any thread; waits for nobody.
+
+    Args:
+        agent: Who sends.
+        own: Its address of the socket to the Logger.
+        record: What the Logger gets.
+        lost: Called, in any thread, when it cannot be sent: the Logger is gone, frozen or behind.
+    """
+
+    def send() -> None:
+        agent.send(own, record, timeout=0.0)
+
+    if not agent._loop.in_owner():
+        agent._loop.post(send, lambda call: lost() if call.error is not None else None)
+        return
+    try:
+        send()
+    except AgentLabError:
+        lost()

@@ -32,7 +32,7 @@ class Coroutines:
 
     def start(self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object]) -> None:
         """Run a coroutine; `done` is called with its future in the agent's loop."""
-        future = asyncio.run_coroutine_threadsafe(_without_exit(coroutine), self._running())
+        future = asyncio.run_coroutine_threadsafe(without_exit(coroutine), self._running())
         future.add_done_callback(lambda finished: self._loop.post(lambda: done(finished)))
 
     def _report(self, future: Future[Any]) -> None:
@@ -57,7 +57,7 @@ class Coroutines:
             aio.close()
 
 
-async def _without_exit(coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def without_exit(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Await a coroutine; sys.exit() in it would end the asyncio loop, and every other handler with it."""
     try:
         return await coroutine

@@ -1,25 +1,26 @@
 """Calls from other processes: what a proxy sends, executed in the loop or beside it, and answered.
 
-A call is ``(method, args, kwargs, safe)``, and its path where there is one (see :mod:`~agentlab.agent.local`). The answer is one letter and a payload: ``R`` the result, ``E`` an error,
-``U`` the name of a module that cannot be imported here (the call has not run: send it again by value).
+A call is ``(method, args, kwargs, safe)``, and its path where there is one (see :mod:`~agentlab.agent.local`). The answer
+is one letter and a payload: ``R`` the result, ``E`` an error, ``U`` the name of a module that cannot be imported here (the
+call has not run: send it again by value).
 """
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
-from agentlab.agent import local
+from agentlab.agent import describe, local
 from agentlab.agent.agent import Agent
+from agentlab.agent.calls import RunOrder
 from agentlab.agent.mailbox import Call
 from agentlab.agent.visitors import Visitors
 from agentlab.control.daemon import Later
 from agentlab.control.payload import UnimportableError, dumps, loads
 from agentlab.control.remote_errors import error_to_bytes
-from agentlab.errors import AgentStoppedError, DeadlockError, RefusedError, SerializationError, nearest
+from agentlab.errors import AgentStoppedError, DeadlockError, RefusedError, SerializationError
 from agentlab.settings import config
 
 RESULT, ERROR, UNIMPORTABLE = b"R", b"E", b"U"
@@ -39,16 +40,15 @@ class Door:
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
         self.uri = ""
-        self._waits: dict[int, tuple[str | None, str, bool]] = {}
-        self._tokens = itertools.count()
+        self.waits = local.Waits()
         self._handled: set[int] = set()
         self._security: str = config["SECURITY"]
         self.visitors = Visitors(agent._loop)
         self._special: dict[str, Callable[..., Any]] = {
             "run": self._run,
             "_describe": self._describe,
-            "_attribute": self._attribute,
-            "_waits": self.waits,
+            "_attribute": lambda name: describe.attribute(self.agent, name),
+            "_waits": self.waits.on_behalf,
             "_document": self._document,
         }
 
@@ -107,7 +107,7 @@ class Door:
         if special is not None:
             return special(*args, **kwargs)
         agent = self.agent
-        function = self._method(method)
+        function = describe.find_method(self.agent, method)
         if not safe or method in ALWAYS_UNSAFE or method.startswith("_"):
             return self._run_with(path, method, function, args, kwargs)
         state = agent._state
@@ -136,81 +136,24 @@ class Door:
         with local.handling(self, path):
             return self._noted(name, function, args, kwargs)
 
-    # --- who waits for whom ---------------------------------------------------------------------------------------
-
-    def note_wait(self, behalf: str | None, uri: str, *, safe: bool) -> int:
-        """Note that a thread of this agent waits for an answer; give the token that ends it. Any thread.
-
-        Args:
-            behalf: None: the loop waits; else the URI of the agent whose loop stands still until this thread has its answer.
-            uri: Who is to answer.
-            safe: Whether that one's loop is needed for it.
-        """
-        token = next(self._tokens)
-        self._waits[token] = behalf, uri, safe
-        return token
-
-    def forget_wait(self, token: int) -> None:
-        """Note that a wait is over. Any thread."""
-        self._waits.pop(token, None)
-
-    def waits(self, behalf: str | None = None) -> list[tuple[str, bool, int]]:
-        """Give URI, `safe` and token of what the loop waits for now, or what other threads wait for on behalf of another loop."""
-        return [(uri, safe, token) for token, (whose, uri, safe) in list(self._waits.items()) if whose == behalf]
-
-    def _method(self, name: str) -> Callable[..., Any]:
-        function = getattr(self.agent, name, None)
-        if callable(function):
-            return function  # type: ignore[no-any-return]
-        if hasattr(self.agent, name):
-            raise TypeError(f"{name!r} of agent {self.agent.name!r} is an attribute, not a method")
-        raise AttributeError(f"agent {self.agent.name!r} has no method {name!r}{nearest(name, self.names())}")
-
     def _noted(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a method; what it raises is the agent's error too, besides being the caller's."""
         try:
             return function(*args, **kwargs)
-        except Exception as error:
+        except BaseException as error:  # sys.exit, too: it ends nothing here
             if getattr(function, "__func__", None) not in _BASE_FUNCTIONS:  # a wrong argument to us is no fault of the agent
                 self.agent._faults.failed(error, f"call of {name}()")
             raise
 
-    # --- what proxies ask besides methods -------------------------------------------------------------------------
-
     def names(self) -> list[str]:
         """Give the names of the agent's public methods."""
-        return [
-            n
-            for n in dir(self.agent)
-            if not n.startswith("_") and not _is_property(self.agent, n) and callable(getattr(self.agent, n, None))
-        ]
+        return describe.method_names(self.agent)
 
     def _describe(self) -> dict[str, Any]:
         return {"name": self.agent.name, "methods": self.names(), "class": type(self.agent).__qualname__}
 
-    def _attribute(self, name: str) -> tuple[bool, Any]:
-        """Give (True, value) for an attribute, (False, None) for a method."""
-        try:
-            value = getattr(self.agent, name)
-        except AttributeError:
-            known = [n for n in dir(self.agent) if not n.startswith("_")]
-            raise AttributeError(f"agent {self.agent.name!r} has no attribute {name!r}{nearest(name, known)}") from None
-        return (False, None) if callable(value) else (True, value)
-
     def _document(self, name: str | None = None) -> Any:
-        """Give docstring and parameters (name, kind, default as text) of a method, or the names of all attributes and methods."""
-        import inspect
-
-        if name is None:
-            return [n for n in dir(self.agent) if not n.startswith("_")]
-        function = self._method(name)
-        try:
-            parameters = list(inspect.signature(function).parameters.values())
-        except (TypeError, ValueError):  # some builtins have none
-            parameters = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
-        empty = inspect.Parameter.empty
-        described = [(p.name, int(p.kind), None if p.default is empty else repr(p.default)) for p in parameters]
-        return inspect.getdoc(function) or "", described
+        return describe.public_names(self.agent) if name is None else describe.document(self.agent, name)
 
     def _run(self) -> None:
         """Make the agent run, and return once it does."""
@@ -232,28 +175,27 @@ def serve_orders(door: Door) -> None:
     agent, state = door.agent, door.agent._state
     local.enter(door)
     try:
-        while not state.ending:
-            agent._loop.wait_for_orders(lambda: state.order is None and not state.ending)
-            if state.ending:
-                return
-            state.current, state.order = state.order, None
+        while (order := _next_order(agent)) is not None:
+            state.current = order
             door.visitors.open()
             try:
                 agent.run()
             except Exception as error:  # noqa: BLE001 - a door: before_loop, or an overridden run(), is the user's
-                if state.current is not None:
-                    state.current.error = error
+                order.error = error
                 agent._faults.failed(error, "run()")
             finally:
-                if state.current is not None:
-                    state.current.begun.set()
+                order.begun.set()
             door.visitors.close()
     finally:
         local.leave()
 
 
-def _is_property(agent: Agent, name: str) -> bool:
-    return isinstance(getattr(type(agent), name, None), property)
+def _next_order(agent: Agent) -> RunOrder | None:
+    """Wait for the order to run, answering calls meanwhile; None: the agent is to end."""
+    state = agent._state
+    agent._loop.wait_for_orders(lambda: state.order is None and not state.ending)
+    order, state.order = state.order, None
+    return None if state.ending else order
 
 
 _BASE_FUNCTIONS = frozenset(

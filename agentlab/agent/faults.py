@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Callable
 
@@ -29,6 +30,7 @@ class Faults:
         self._logger = logger
         self._on_error = on_error
         self._end = end
+        self._lock = threading.Lock()
         self.errors = 0
         self.bad_messages = 0
         self.last: str = ""
@@ -36,11 +38,12 @@ class Faults:
 
     def failed(self, error: BaseException, what: str) -> None:
         """Take note of an exception in a handler, a timer or a hook, and act as `on_error` says."""
-        self.errors += 1
         self.last = "".join(traceback.format_exception(error))
         # The last line of a traceback, not str(error): a user's class may raise there.
         brief = traceback.format_exception_only(error)[-1].strip()
         self._logger.error("%s raised %s\n%s", what, brief, self.last.rstrip())
+        with self._lock:  # last: whoever has seen the count finds the rest done
+            self.errors += 1
         mode = self._on_error()
         if mode != "continue":
             self._end(mode)

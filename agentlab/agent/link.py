@@ -28,6 +28,8 @@ class Desk:
         self.loop = loop
         self.faults = faults
         self.coroutines = coroutines
+        self.open_socket: type[Socket] = Socket
+        """What makes sockets; the test kit has others."""
 
 
 class Link:

@@ -174,8 +174,10 @@ def _is_served(link: Link) -> bool:
     return not isinstance(link, (PushLink, ReqLink))
 
 
-def _open(role: str, kind: AgentAddressKind, where: Where, *, hwm: int | None = None) -> tuple[Socket, AgentAddress]:
-    socket = Socket(role, hwm=where.hwm if hwm is None else hwm)
+def _open(
+    desk: Desk, role: str, kind: AgentAddressKind, where: Where, *, hwm: int | None = None
+) -> tuple[Socket, AgentAddress]:
+    socket = desk.open_socket(role, hwm=where.hwm if hwm is None else hwm)
     try:
         place = socket.bind(str(where.transport), where.place())
     except Exception:
@@ -202,7 +204,7 @@ def _bind_plain(kind: AgentAddressKind, make: Callable[..., Link], takes_handler
     def bind(desk: Desk, where: Where, handler: Any) -> _Bound:
         if takes_handler:
             _check_handler(desk, kind, handler)
-        socket, address = _open(str(kind), kind, where)
+        socket, address = _open(desk, str(kind), kind, where)
         try:
             return make(desk, address, socket, *([handler] if takes_handler else [])), []
         except Exception:
@@ -224,16 +226,16 @@ def _check_handler(desk: Desk, kind: Any, handler: Any) -> None:
 
 def _bind_async_rep(desk: Desk, where: Where, handler: Any) -> _Bound:
     _check_handler(desk, "REP", handler)
-    socket, receiver = _open("ROUTER", AgentAddressKind.PULL, where, hwm=0)  # replies are bounded by what was asked
+    socket, receiver = _open(desk, "ROUTER", AgentAddressKind.PULL, where, hwm=0)  # replies are bounded by what was asked
     return AsyncRepLink(desk, AgentChannel(AgentChannelKind.ASYNC_REP, receiver, None), socket, handler), []
 
 
 def _bind_sync_pub(desk: Desk, where: Where, handler: Any) -> _Bound:
     _check_handler(desk, "REP", handler)
-    publications, sender = _open("PUB", AgentAddressKind.PUB, where)
+    publications, sender = _open(desk, "PUB", AgentAddressKind.PUB, where)
     second = Where(where.transport, where.serializer, _second_place(where), where.host, where.hwm, where.advertise)
     try:
-        requests, receiver = _open("PULL", AgentAddressKind.PULL_SYNC_PUB, second)
+        requests, receiver = _open(desk, "PULL", AgentAddressKind.PULL_SYNC_PUB, second)
     except Exception:
         publications.close()
         raise
@@ -268,7 +270,7 @@ def _connect(desk: Desk, server: Address, client: Address, handler: Any, hwm: in
     def dial(role: str, to: AgentAddress | None, *, hwm: int | None = hwm) -> Socket:
         if to is None:
             raise WrongAddressError(f"{server!r} lacks an address to connect to")
-        socket = Socket(role, hwm=hwm)
+        socket = desk.open_socket(role, hwm=hwm)
         sockets.append(socket)
         socket.connect(str(to.transport), to.endpoint())
         return socket

@@ -6,6 +6,7 @@ that stand still until they are answered, outermost first: their *path*. A loop 
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,34 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from agentlab.agent.door import Door
+
+
+class Waits:
+    """What the threads of one agent wait for: how circles are found. Any thread."""
+
+    def __init__(self) -> None:
+        self._tokens = itertools.count()
+        self._all: dict[int, tuple[str | None, str, bool]] = {}
+
+    def begin(self, behalf: str | None, uri: str, *, safe: bool) -> int:
+        """Note that a thread waits for an answer; give the token that ends it.
+
+        Args:
+            behalf: None: the loop waits; else the URI of the agent whose loop stands still until this thread has its answer.
+            uri: Who is to answer.
+            safe: Whether that one's loop is needed for it.
+        """
+        token = next(self._tokens)
+        self._all[token] = behalf, uri, safe
+        return token
+
+    def end(self, token: int) -> None:
+        """Note that a wait is over."""
+        self._all.pop(token, None)
+
+    def on_behalf(self, behalf: str | None = None) -> list[tuple[str, bool, int]]:
+        """Give URI, `safe` and token of what the loop waits for now, or what other threads wait for on behalf of another loop."""
+        return [(uri, safe, token) for token, (whose, uri, safe) in list(self._all.items()) if whose == behalf]
 
 
 class _Here(threading.local):
@@ -69,8 +98,8 @@ def waiting(uri: str, *, safe: bool) -> Iterator[None]:
         yield
         return
     behalf = None if _here.owner else _here.path[-1]
-    token = door.note_wait(behalf, uri, safe=safe)
+    token = door.waits.begin(behalf, uri, safe=safe)
     try:
         yield
     finally:
-        door.forget_wait(token)
+        door.waits.end(token)

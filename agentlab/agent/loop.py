@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from agentlab.agent.mailbox import Call, Mailbox
@@ -37,6 +37,29 @@ class Source(Protocol):
         """Serve up to `limit` messages; True when nothing is left."""
 
 
+class Waiter(Protocol):
+    """Waits for readable sockets and for one wake-up, as :class:`~agentlab.transport.poller.Poller` does."""
+
+    def add(self, key: Hashable, source: Socket | int) -> None:
+        """Watch a socket or a file descriptor."""
+
+    def remove(self, source: Socket | int) -> None:
+        """Stop watching."""
+
+    def wait(self, timeout: float | None) -> list[Hashable]:
+        """Wait, and give the keys of what is readable."""
+        ...
+
+    def wait_for_wake(self) -> None:
+        """Wait for the wake-up alone."""
+
+    def wake(self) -> None:
+        """End the wait; from any thread."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
 class Loop:
     """Runs in the thread that calls :meth:`run`; only :meth:`call`, :meth:`post` and :meth:`wake` are for other threads."""
 
@@ -44,8 +67,10 @@ class Loop:
         self.timers = Timers()
         self.deadlines = Timers()
         """Timers of our own, such as of requests that are given up: not shown to users."""
-        self._poller = Poller()
-        self.mailbox = Mailbox(self._poller.wake)
+        self._poller: Waiter = Poller()
+        self.now: Callable[[], float] = time.monotonic
+        """The time of timers and deadlines, in seconds."""
+        self.mailbox = Mailbox(self.wake)
         self._on_error = on_error
         self._sources: dict[int, Source] = {}
         self._share: dict[int, int] = {}
@@ -84,9 +109,23 @@ class Loop:
             self._unfinished.discard(id(source))
             self._poller.remove(source.socket)
 
+    def resume(self, source: Source) -> None:
+        """Serve what a source holds back, though its socket may have nothing new to say."""
+        if id(source) in self._sources:
+            self._unfinished.add(id(source))
+
     def after_internal(self, delay: float, action: Callable[[], object]) -> str:
         """Run an action once in `delay` seconds; give the alias by which ``deadlines`` knows it."""
-        return self.deadlines.after(delay, action, now=time.monotonic())
+        return self.deadlines.after(delay, action, now=self.now())
+
+    def use(self, poller: Waiter, timers: Timers, deadlines: Timers, now: Callable[[], float]) -> None:
+        """Wait and tell the time by other means: for the test kit, before anything is added."""
+        self._poller.close()
+        self._poller, self.timers, self.deadlines, self.now = poller, timers, deadlines, now
+
+    def turn(self, keep_going: Callable[[], bool]) -> bool:
+        """Serve what is there without waiting; tell whether there was anything."""
+        return self._turn(keep_going, 0.0)
 
     def run(self, keep_going: Callable[[], bool], *, idle: Callable[[], object] | None = None) -> None:
         """Serve until `keep_going` is false.
@@ -137,7 +176,7 @@ class Loop:
         times = [t for t in (self.timers.next_time(), self.deadlines.next_time()) if t is not None]
         if not times:
             return at_most
-        left = max(0.0, min(times) - time.monotonic())
+        left = max(0.0, min(times) - self.now())
         return left if at_most is None else min(left, at_most)
 
     def _serve(self, source: Source) -> None:
@@ -174,7 +213,7 @@ class Loop:
         for timers in (self.deadlines, self.timers):
             if timers.next_time() is None:
                 continue
-            now = time.monotonic()  # once: each(0) is due again at once, and must not keep the loop here
+            now = self.now()  # once: each(0) is due again at once, and must not keep the loop here
             for _ in range(len(timers)):
                 action = timers.pop_due(now) if keep_going() else None
                 if action is None:

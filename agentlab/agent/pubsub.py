@@ -107,13 +107,14 @@ class PubLink(Link):
         Raises:
             MessageTimeoutError: they did not come in time.
         """
-        deadline = time.monotonic() + timeout
+        now = self.desk.loop.now
+        deadline = now() + timeout
         while True:
             self.serve(10_000)
             found = self.subscribers(topic)
             if found >= n:
                 return
-            left = deadline - time.monotonic()
+            left = deadline - now()
             if left <= 0:
                 raise MessageTimeoutError(f"{found} of {n} subscribers came within {timeout:g} s")
             self.socket.wait_readable(left)

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 LOGGER_PREFIX = "agentlab.agents"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -42,27 +43,31 @@ class ConsoleHandler(logging.Handler):
             pass  # nobody reads any more: a broken pipe must not stop an agent
 
 
-class ForwardHandler(logging.Handler):
-    """Gives each record to a function: level, text and time."""
+Forward = Callable[[dict[str, Any], Callable[[], object]], object]
+"""Takes agent, level, message and time of a record, and what to call when it could not be sent."""
 
-    def __init__(self, forward: Callable[[str, str, float], None], fallback: logging.Handler) -> None:
+
+class ForwardHandler(logging.Handler):
+    """Gives each record to a function."""
+
+    def __init__(self, name: str, forward: Forward, fallback: logging.Handler) -> None:
         super().__init__()
+        self._agent = name
         self._forward = forward
         self._fallback = fallback
 
     def emit(self, record: logging.LogRecord) -> None:
         """Forward one record; what cannot be forwarded goes where it went without a Logger."""
         level = record.levelname if record.levelname in LEVELS else "ERROR"
-        try:
-            self._forward(level, record.getMessage(), record.created)
-        except Exception:  # noqa: BLE001 - a Logger that went away must not turn every log call into an error
-            self._fallback.emit(record)
+        plain = {"agent": self._agent, "level": level, "message": record.getMessage(), "time": record.created}
+        self._forward(plain, lambda: self._fallback.emit(record))
 
 
 class Reporter:
     """The logger of one agent, and where its records go."""
 
     def __init__(self, name: str) -> None:
+        self._name = name
         self.logger = logging.getLogger(f"{LOGGER_PREFIX}.{name}")
         self.logger.setLevel(logging.INFO)
         self._console = ConsoleHandler(name)
@@ -73,10 +78,10 @@ class Reporter:
         """Say DEBUG records too, or no more."""
         self.logger.setLevel(logging.DEBUG if on else logging.INFO)
 
-    def forward_to(self, forward: Callable[[str, str, float], None] | None) -> None:
+    def forward_to(self, forward: Forward | None) -> None:
         """Give records to a function instead of the console; None: to the console again."""
         self.logger.removeHandler(self._handler)
-        self._handler = self._console if forward is None else ForwardHandler(forward, self._console)
+        self._handler = self._console if forward is None else ForwardHandler(self._name, forward, self._console)
         self.logger.addHandler(self._handler)
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ def _next_tick(last: float, period: float, now: float) -> float:
     upcoming = last + period
     if period == 0 or upcoming > now:
         return max(upcoming, now)
-    return upcoming + math.ceil((now - upcoming) / period) * period
+    return now - math.fmod(now - upcoming, period) + period  # after now: the tick that is due now is under way
 
 
 def _seconds(value: float, what: str) -> float:

@@ -115,11 +115,15 @@ def take_spectrum(ns: NSProxy, scan: Proxy, what: Plan, console: Console) -> Spe
                 progress.update(bar, completed=done)
         return Spectrum.of(scan.spectrum())
     except CommunicationError as error:
-        raise ConnectionLostError(
-            "the scan was cut short: agent 'Scan' has gone (killed, or frozen); run the demo again"
-        ) from error
-    except (AgentStoppedError, NameServerError, MessageTimeoutError) as error:
-        raise ConnectionLostError(f"the scan was cut short: {error}; run the demo again") from error
+        raise _cut_short("agent 'Scan' has gone (killed, or frozen)") from error
+    except NameServerError as error:
+        raise _cut_short("the name server has gone (killed, or frozen)") from error
+    except (AgentStoppedError, MessageTimeoutError) as error:
+        raise _cut_short(str(error)) from error
+
+
+def _cut_short(why: str) -> CommunicationError:
+    return ConnectionLostError(f"the scan was cut short: {why}; run the demo again")
 
 
 def _points_done(ns: NSProxy, scan: Proxy) -> Iterator[int]:

@@ -26,6 +26,7 @@ from agentlab.errors import AgentLabError, ConfigurationError
 from agentlab.nameserver.client import Heartbeat, NameServerClient
 from agentlab.runtime.child import ChildLink
 from agentlab.runtime.directory import NameDirectory
+from agentlab.runtime.forked import guard_forks
 from agentlab.settings import config
 from agentlab.transport.context import end_context
 from agentlab.transport.ipc import IpcClaim, ipc_path
@@ -90,6 +91,7 @@ class HostedAgent:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self.instance = spec.instance or secrets.token_hex(8)
+        self._pid = os.getpid()
         self._stack = contextlib.ExitStack()
         try:
             self._build()
@@ -137,9 +139,7 @@ class HostedAgent:
             "started": time.time(),
             "tags": list(spec.tags),
         }
-        registration = self._names.register(
-            spec.name, self.uri, instance=self.instance, metadata=metadata, lease=config["LEASE"]
-        )
+        registration = self._names.register(spec.name, self.uri, instance=self.instance, metadata=metadata, lease=config["LEASE"])
         self._stack.callback(self._unregister)
         heartbeat = Heartbeat(spec.nsaddr, registration)
         self._stack.callback(heartbeat.close)
@@ -161,6 +161,8 @@ class HostedAgent:
 
     def close(self) -> None:
         """Give up the name, the sockets and the daemon; twice is fine."""
+        if os.getpid() != self._pid:
+            return  # a fork of the agent that leaves by an exception: nothing of all that is its own
         deadline = time.monotonic() + 1.0
         while self.__dict__.get("door") is not None and self.door.in_flight and time.monotonic() < deadline:
             self.agent._loop.mailbox.close("the agent has shut down")
@@ -178,6 +180,7 @@ def main(payload: bytes, link: ChildLink) -> None:
         return
     agent, state = hosted.agent, hosted.agent._state
     _handle_signals(agent)
+    guard_forks()
     link.on_parent_gone = lambda: _end_soon(agent)
     state.end_process = lambda: os.kill(os.getpid(), signal.SIGKILL) if os.name == "posix" else os._exit(1)
     ready = cloudpickle.dumps(Ready(spec.name, hosted.uri, hosted.door.names()))

@@ -65,7 +65,16 @@ class AgentProcess:
     ) -> None:
         self.name = name or f"{base.__name__}-{secrets.token_hex(4)}"
         self._spec = Spec(
-            self.name, nameserver_address(nsaddr), addr, base, serializer, transport, dict(attributes or {}), on_error, False, tags
+            self.name,
+            nameserver_address(nsaddr),
+            addr,
+            base,
+            serializer,
+            transport,
+            dict(attributes or {}),
+            on_error,
+            False,
+            tags,
         )
         self._options: dict[str, Any] = {"detach": detach, "start_method": start_method, "timeout": timeout}
         self._child: Child | None = None

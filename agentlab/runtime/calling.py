@@ -13,26 +13,19 @@ from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
 from agentlab.errors import (
-    CallTimeoutError,
-    CommunicationError,
     ConnectError,
-    DeadlockError,
     NameServerError,
     RefusedError,
     RemoteError,
     SerializationError,
     UnknownNameError,
 )
+from agentlab.runtime.waiting import Watch
 from agentlab.settings import config
 
 PROBE_TIMEOUT = 1.0
-MOST_HOPS = 32
 RETURN_PATIENCE = 0.4  # seconds that an agent which has ended may take to be back: a restart takes about 0.1 s
 RETURN_STEP = 0.01
-STEP, STEP_OF_AGENTS = 1.0, 0.5  # seconds between two looks; an agent needs two to see a circle
-
-Circle = tuple[tuple[str, int], ...]
-"""Who waits, and the token of the wait."""
 
 
 class Caller:
@@ -142,8 +135,8 @@ class Caller:
 
     def _send(self, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         client = self._safe_client if safe else self._client
-        watch = Watch(self, safe, behalf)
-        return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=STEP if behalf is None else STEP_OF_AGENTS)
+        watch = Watch(self.name, self.uri, self.probe, safe=safe, behalf=behalf)
+        return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=watch.step)
 
     def _move(self) -> None:
         """Look the agent up again, for it may have been started again elsewhere.
@@ -191,81 +184,3 @@ class Caller:
         """Close the connections; the next call opens one again."""
         self._client.close()
         self._safe_client.close()
-
-
-class Watch:
-    """What is done while a call waits: look for life on the other side, and for circles.
-
-    Args:
-        caller: Who calls.
-        safe: Whether the other side's loop is needed.
-        behalf: The agent whose loop may stand still until the answer is there; None: no agent's.
-    """
-
-    def __init__(self, caller: Caller, safe: bool, behalf: Door | None) -> None:
-        self._caller = caller
-        self._safe = safe
-        self._behalf = behalf
-        self._last_life = time.monotonic()
-        self._circle: Circle = ()
-
-    def look(self, _waited: float) -> None:
-        """Look once.
-
-        Raises:
-            CallTimeoutError: no sign of life for ``config['PATIENCE']`` seconds.
-            DeadlockError: nobody in a circle of waiting agents can answer.
-        """
-        caller, door = self._caller, self._behalf
-        try:
-            if door is None or not any(uri == caller.uri for uri, *_ in door.waits()):
-                caller.probe(caller.uri, None)
-                circle: Circle = ()
-            else:
-                circle = self._find_circle(door.uri)
-            self._last_life = time.monotonic()
-        except CommunicationError as error:
-            self._check_patience(error)
-            return
-        # Seen twice, wait for wait: then all of them have waited at one and the same moment, and no answer was on its way.
-        if circle and circle == self._circle:
-            names = " -> ".join(uri.partition("@")[0].removeprefix("PYRO:") for uri, _ in circle)
-            raise DeadlockError(
-                f"agent {caller.name!r} waits, directly or through others, for the agent that calls it ({names}): nobody could "
-                "answer; use .unsafe or .oneway, or send a message. The call may run yet"
-            )
-        self._circle = circle
-
-    def _check_patience(self, error: CommunicationError) -> None:
-        silent = time.monotonic() - self._last_life
-        if silent > config["PATIENCE"]:
-            raise CallTimeoutError(
-                f"agent {self._caller.name!r} has shown no sign of life for {silent:.1f} s (frozen, or stuck in C code); "
-                "the call may have run"
-            ) from error
-
-    def _find_circle(self, own: str) -> Circle:
-        """Give the waits that lead from the agent that is called back to our own loop; empty: none do.
-
-        Raises:
-            CommunicationError: the agent that is called does not answer.
-        """
-        todo: list[tuple[str, str | None, Circle]] = [(self._caller.uri, None if self._safe else own, ())]
-        seen: set[tuple[str, str | None]] = set()
-        while todo and len(seen) < MOST_HOPS:
-            uri, behalf, way = todo.pop()
-            if (uri, behalf) in seen:
-                continue
-            seen.add((uri, behalf))
-            try:
-                waits = self._caller.probe(uri, behalf)
-            except CommunicationError:
-                if not way:
-                    raise
-                continue  # whoever waits for that one will notice
-            for to, safe, token in waits:
-                longer = (*way, (uri, token))
-                if safe and to == own:
-                    return longer
-                todo.append((to, None if safe else behalf or uri, longer))
-        return ()

@@ -27,7 +27,7 @@ from agentlab.runtime.bootstrap import interpreter_command, receive_surroundings
 from agentlab.runtime.link import receive_frame
 from agentlab.runtime.parentwatch import KERNEL_KILLS, open_pidfd, signal_when_parent_dies
 
-PRELOAD = ("agentlab.preload", "zmq", "Pyro5.protocol", "Pyro5.server", "Pyro5.client", "msgpack", "cloudpickle")
+PRELOAD = ("agentlab.runtime.preload",)
 """Modules imported before the first fork; missing ones are left out. None may start a thread."""
 
 GRACE = 1.0

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import time
 from collections.abc import Callable
 from typing import Any, Self
 
-from agentlab.agent import local
-from agentlab.agent.door import Door
 from agentlab.errors import CommunicationError, MessageTimeoutError
 from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.places import nameserver_address
-from agentlab.runtime import futures
 from agentlab.runtime.calling import Caller
+from agentlab.runtime.remote_method import RemoteMethod
 from agentlab.settings import config
 from agentlab.wire.address import SocketAddress
 
@@ -40,75 +36,6 @@ class _Core:
         if self._methods is None:
             self._methods = set(self.caller.call("_describe", (), {}, safe=False, timeout=config["PATIENCE"])["methods"])
         return self._methods
-
-
-class RemoteMethod:
-    """A method of an agent; calling it calls the agent, in the way that its proxy's view says."""
-
-    def __init__(self, proxy: Proxy, name: str) -> None:
-        self._proxy = proxy
-        self.__name__ = name
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        proxy = self._proxy
-        core, flavor = proxy._core, proxy._flavor
-        if flavor == "oneway":
-            return core.caller.cast(self.__name__, args, kwargs, safe=False)
-        safe = proxy._is_safe()
-        if flavor == "call":
-            return core.caller.call(self.__name__, args, kwargs, safe=safe, timeout=proxy._limit)
-        call = _Later(core.caller, self.__name__, args, kwargs, safe, proxy._limit, local.current())
-        future = futures.submit(core.caller.uri, safe, call)
-        return future if flavor == "future" else asyncio.wrap_future(future)
-
-    def __get__(self, _instance: object, _owner: type | None = None) -> Self:
-        # What pydoc takes for a routine has this: without it, help() would show our class and not the agent's method.
-        return self
-
-    def __repr__(self) -> str:
-        return f"<method {self.__name__!r} of agent {self._proxy._core.name!r}>"
-
-    def _document(self) -> tuple[str, list[tuple[str, int, str | None]]]:
-        found = self._proxy._core.caller.call("_document", (self.__name__,), {}, safe=False, timeout=3.0)
-        return found[0], found[1]
-
-    @property
-    def __doc__(self) -> str:  # type: ignore[override]
-        """The docstring of the agent's method."""
-        try:
-            return self._document()[0]
-        except CommunicationError as error:
-            return f"({error})"
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        """The signature of the agent's method, its defaults as they are written."""
-        empty = inspect.Parameter.empty
-        return inspect.Signature([
-            inspect.Parameter(name, inspect._ParameterKind(kind), default=empty if default is None else _Written(default))
-            for name, kind, default in self._document()[1]
-        ])
-
-
-class _Written:
-    """A default value, shown as it is written."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
-
-
-class _Later:
-    def __init__(
-        self, caller: Caller, name: str, args: Any, kwargs: Any, safe: bool, limit: float | None, behalf: Door | None
-    ) -> None:
-        self._call = (caller, name, args, kwargs, safe, limit, behalf)
-
-    def __call__(self) -> Any:
-        caller, name, args, kwargs, safe, limit, behalf = self._call
-        return caller.call(name, args, kwargs, safe=safe, timeout=limit, behalf=behalf)
 
 
 class Proxy:
@@ -161,7 +88,9 @@ class Proxy:
         return self
 
     @classmethod
-    def _made(cls, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None = None) -> Proxy:
+    def _made(
+        cls, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None = None
+    ) -> Proxy:
         return cls.__new__(cls)._set(_Core(name, uri, nsaddr, safe, methods), "call", None, None)
 
     def _view(self, flavor: str | None = None, limit: float | None = None, safe: bool | None = None) -> Proxy:
@@ -224,7 +153,9 @@ class Proxy:
             MessageTimeoutError: it did not run in time (a TimeoutError).
         """
         deadline = None if timeout < 0 else time.monotonic() + timeout
-        while not self._core.caller.call("is_running", (), {}, safe=False, timeout=None if deadline is None else max(timeout, 0.1)):
+        while not self._core.caller.call(
+            "is_running", (), {}, safe=False, timeout=None if deadline is None else max(timeout, 0.1)
+        ):
             if deadline is not None and time.monotonic() > deadline:
                 raise MessageTimeoutError(f"Timed out while waiting for agent {self._core.name!r} to run ({timeout:g} s)")
             time.sleep(_POLL)
@@ -246,17 +177,20 @@ class Proxy:
 
     # --- the agent's ----------------------------------------------------------------------------------------------
 
+    def _method(self, name: str) -> RemoteMethod:
+        return RemoteMethod(self._core.caller, name, self._flavor, self._is_safe(), self._limit)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") and name.endswith("_"):
             raise AttributeError(name)  # notebooks, copy and pickle ask every object for such names
         core = self._core
         if name in core.methods:
-            return RemoteMethod(self, name)
+            return self._method(name)
         is_value, value = core.caller.call("_attribute", (name,), {}, safe=False, timeout=self._limit)
         if is_value:
             return value
         core.methods.add(name)
-        return RemoteMethod(self, name)
+        return self._method(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         core = self._core
@@ -288,4 +222,3 @@ def _rebuilt(
     name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, flavor: str, limit: float | None, view: bool | None
 ) -> Proxy:
     return Proxy._made(name, uri, nsaddr, safe)._view(flavor, limit, view)
-

@@ -73,11 +73,9 @@ def run_agent(
         AgentStartError: it failed while starting (with its traceback), died, or took too long (a RuntimeError).
     """
     if inline:
-        from agentlab.runtime.inline import start_inline  # noqa: PLC0415 - for debuggers alone
+        from agentlab.runtime.inline import start_inline  # for debuggers alone
 
-        return start_inline(
-            name, nsaddr, addr, base, serializer, transport, attributes, on_error=on_error, tags=tags, safe=safe
-        )
+        return start_inline(name, nsaddr, addr, base, serializer, transport, attributes, on_error=on_error, tags=tags, safe=safe)
     process = AgentProcess(
         name,
         nsaddr,

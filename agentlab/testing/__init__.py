@@ -5,6 +5,9 @@ Without: :class:`TestBench` runs agents in the test's own thread, step by step, 
 and with a :class:`ManualClock`.
 """
 
+from agentlab.testing.bench import TestBench
+from agentlab.testing.clock import ManualClock
+from agentlab.testing.network import Network
 from agentlab.testing.waiting import (
     agent_dies,
     logger_received,
@@ -15,6 +18,9 @@ from agentlab.testing.waiting import (
 )
 
 __all__ = [
+    "ManualClock",
+    "Network",
+    "TestBench",
     "agent_dies",
     "logger_received",
     "sync_agent_logger",

@@ -7,6 +7,8 @@ import threading
 
 import zmq
 
+from agentlab.transport import lingering
+
 _lock = threading.Lock()
 _context: zmq.Context[zmq.Socket[bytes]] | None = None
 _pid = 0
@@ -31,3 +33,4 @@ def end_context() -> None:
         if _context is not None and _pid == os.getpid():
             _context.term()
         _context = None
+    lingering.wait(None)

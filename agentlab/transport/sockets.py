@@ -16,7 +16,7 @@ import zmq
 
 from agentlab.errors import MessageTimeoutError, SerializationError, WrongAddressError
 from agentlab.settings import config
-from agentlab.transport import security
+from agentlab.transport import lingering, security
 from agentlab.transport.context import context
 from agentlab.transport.ipc import IpcClaim, ipc_path
 from agentlab.wire.address import SocketAddress
@@ -58,6 +58,7 @@ class Socket:
         self.role = role
         self.z = context().socket(ROLES[role])
         self._claim: IpcClaim | None = None
+        self._paths: list[str] = []  # of ipc, to linger on
         self.closed = False
         self._timeout_ms = -1
         self._limit = int(config["MAX_MESSAGE_SIZE"])
@@ -101,6 +102,7 @@ class Socket:
         if transport == "ipc":
             path = ipc_path(None if address is None else str(address))
             self._claim = IpcClaim(path)
+            self._paths.append(path)
             security.secure_server(self.z, "ipc")
             self._bind(f"ipc://{path}", path)
             Path(path).chmod(0o600)  # whatever the umask
@@ -137,6 +139,8 @@ class Socket:
         except zmq.ZMQError as error:
             self.close(0)
             raise WrongAddressError(f"cannot connect to {endpoint}: {error.strerror}") from None
+        if transport == "ipc":
+            self._paths.append(endpoint.removeprefix("ipc://"))
 
     def disconnect(self, endpoint: str) -> None:
         """Take one endpoint back; unknown ones are ignored."""
@@ -152,6 +156,9 @@ class Socket:
         if self.closed:
             return
         self.closed = True
+        if self.role not in {"PULL", "SUB"}:
+            for path in self._paths:
+                lingering.hold(path, linger)
         self.z.close(linger=-1 if linger < 0 else int(linger * 1000))
         if self._claim is not None:
             self._claim.release()

@@ -2,19 +2,21 @@ import asyncio
 import time
 
 from agentlab import Agent, CallTimeoutError, run_agent, run_nameserver
+from agentlab.testing import wait_condition
 
 
 class Camera(Agent):
     def on_init(self):
-        self.exposures = 0
+        self.exposures, self.state = 0, "idle"
 
     def expose(self, seconds):
+        self.state = "exposing"
         time.sleep(seconds)
-        self.exposures += 1
+        self.exposures, self.state = self.exposures + 1, "idle"
         return self.exposures
 
     def progress(self):
-        return f"{self.exposures} exposures"
+        return f"{self.state}, {self.exposures} done"
 
 
 ns = run_nameserver()
@@ -23,6 +25,7 @@ camera = run_agent("Camera", base=Camera)
 print(camera.expose(0.1))
 
 future = camera.future.expose(0.5)
+wait_condition(lambda: camera.state == "exposing")
 print("unsafe, while the loop is busy:", camera.unsafe.progress())
 print("so is ping:", camera.ping())
 print("safe, after it:", camera.progress())

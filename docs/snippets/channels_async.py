@@ -26,7 +26,7 @@ class User(Agent):
     def ask(self):
         self.send("mean", [1, 2, 6])
         self.send("mean", [], on_error=self.failed)
-        self.send("slow", 30, wait=0.2, on_error=self.failed)
+        self.send("slow", 30, wait=0.5, on_error=self.failed)
         self.seen.append("all asked")
 
     def failed(self, error):

@@ -6,7 +6,6 @@ from agentlab.testing import wait_condition
 
 class Fragile(Agent):
     def on_init(self):
-        self.after(0.1, self.fail)
         self.pid = os.getpid()
 
     def fail(self):
@@ -16,10 +15,12 @@ class Fragile(Agent):
 ns = run_nameserver()
 
 careful = run_agent("Careful", base=Fragile)
+careful.after(0, "fail")
 wait_condition(lambda: careful.error_count() == 1)
 print("continue:", careful.is_running(), careful.last_error().splitlines()[-1])
 
 stopper = run_agent("Stopper", base=Fragile, on_error="stop")
+stopper.after(0, "fail")
 wait_condition(lambda: not stopper.is_running())
 print("stop:", "Stopper" in ns.agents(), stopper.error_count())
 stopper.run()
@@ -27,6 +28,7 @@ print("run again:", stopper.is_running())
 
 phoenix = run_agent("Phoenix", base=Fragile, on_error="restart")
 first = phoenix.pid
+phoenix.after(0, "fail")
 
 
 def is_back():

@@ -24,7 +24,7 @@ wait_agent_attr(sink, "got", length=1)
 
 server = NameServer(address)
 server.start()
-wait_condition(lambda: server.proxy().agents() == ["Sink", "Source"])
+wait_condition(lambda: server.proxy().agents() == ["Sink", "Source"], timeout=10)
 print("everybody is listed again")
 
 source.shutdown()

@@ -4,12 +4,12 @@ from agentlab import run_agent, run_nameserver
 
 
 def log_message(agent, message):
-    agent.log_info("Received: %s" % message)
+    agent.log_info(f"Received: {message}")
 
 
 def reply(agent, message):
-    yield "Received %s" % message
-    agent.log_info("Already sent a reply back!")
+    yield f"Received {message}"
+    agent.set_attr(already_sent=True)
 
 
 if __name__ == "__main__":

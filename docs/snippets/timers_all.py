@@ -1,5 +1,5 @@
 from agentlab import Agent, run_agent, run_nameserver
-from agentlab.testing import wait_condition
+from agentlab.testing import wait_agent_attr
 
 
 class Heater(Agent):
@@ -8,6 +8,7 @@ class Heater(Agent):
         self.events = []
         self.each(0.2, self.tick, alias="ticking")
         self.after(0.3, "note", "once, after 0.3 s")
+        self.after(3600, "note", "in an hour", alias="far")
 
     def tick(self):
         self.ticks += 1
@@ -21,12 +22,12 @@ class Heater(Agent):
 
 ns = run_nameserver()
 heater = run_agent("Heater", base=Heater)
-print(len(heater.list_timers()), "timers, one of them", heater.list_timers()[0])
-heater.after(0.1, lambda agent: agent.note("a function works, too"))
 
-wait_condition(lambda: len(heater.events) == 3)
-
+wait_agent_attr(heater, "events", length=2)
+heater.after(0.01, lambda agent: agent.note("a function of the agent will do"))
+wait_agent_attr(heater, "events", length=3)
 print(*heater.events, sep="\n")
-print(heater.list_timers())
+
+print(heater.list_timers(), heater.stop_timer("far"), heater.stop_timer("far"))
 
 ns.shutdown()

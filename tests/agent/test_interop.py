@@ -136,15 +136,22 @@ def test_json_is_readable_by_anybody(ns):
         assert json.loads(frame) == {"a": [1, None]}
 
 
+class OpenCollector(Collector):
+    def on_init(self):
+        super().on_init()
+        self.endpoint = self.bind("PULL", handler="take", serializer="raw", transport="tcp").endpoint()
+
+
 def test_tcp_without_security_needs_no_keys():
     config["SECURITY"] = "none"
     ns = run_nameserver()
-    agent = run_agent("agent", base=Collector)
-    address = agent.bind("PULL", handler="take", serializer="raw", transport="tcp")
-    with bare(zmq.PUSH, connect=address.endpoint(), keys="ipc") as socket:
-        socket.send(b"open")
-        assert wait_agent_attr(agent, value=[b"open"])
-    ns.shutdown()
+    try:
+        agent = run_agent("agent", base=OpenCollector)
+        with bare(zmq.PUSH, connect=agent.endpoint, keys="ipc") as socket:
+            socket.send(b"open")
+            assert wait_agent_attr(agent, value=[b"open"])
+    finally:
+        ns.shutdown()
 
 
 def test_tcp_with_keys_refuses_who_has_none(ns):

@@ -7,8 +7,21 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 from agentlab import Agent
+
+
+class Deadly(Agent):
+    """Counts in a file how often a call ran, and dies of it."""
+
+    def die(self):
+        with Path(self.path).open("a") as file:
+            file.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def answer_and_die(self):
+        self.die()
 
 
 class Actor(Agent):
@@ -19,6 +32,7 @@ class Actor(Agent):
     def on_init(self):
         self.events = ["init"]
         self.number = 1
+        self.napping = False
 
     def before_loop(self):
         self.events.append("before_loop")
@@ -37,6 +51,7 @@ class Actor(Agent):
         return os.getpid()
 
     def nap(self, seconds):
+        self.napping = True
         time.sleep(seconds)
         return "slept"
 
@@ -70,7 +85,8 @@ class StopWriter(Agent):
         self.bind("PUSH", alias="out")
 
     def on_stop(self):
-        open(self.path, "a").write(f"socket {self.has_socket('out')}\n")
+        with Path(self.path).open("a") as file:
+            file.write(f"socket {self.has_socket('out')}\n")
 
 
 class ExitsInInit(Agent):
@@ -209,7 +225,7 @@ class Recorder(Agent):
         self.after(0, "say", "tick")
 
     def say(self, text):
-        with open(self.path, "a") as file:
+        with Path(self.path).open("a") as file:
             file.write(text + "\n")
 
     def before_loop(self):
@@ -232,7 +248,9 @@ class Parent(Agent):
     def subprocess(self):
         import subprocess
 
-        return subprocess.run([sys.executable, "-c", "print('from the child')"], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            [sys.executable, "-c", "print('from the child')"], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     def multiprocessing(self, method="spawn"):
         import multiprocessing
@@ -247,6 +265,29 @@ class Parent(Agent):
 
     def fork(self):
         return self.multiprocessing("fork")
+
+    def fork_sleeper(self, signal_it=False):
+        """Fork a process that sleeps; give its pid, or how it ended when it was told to."""
+        import multiprocessing
+
+        self.sleeper = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+        self.sleeper.start()
+        if not signal_it:
+            return self.sleeper.pid
+        time.sleep(0.2)
+        self.sleeper.terminate()
+        self.sleeper.join(3)
+        return self.sleeper.exitcode
+
+    def fork_and_exit(self):
+        """Fork a process that leaves by an exception, as no careful program would."""
+        pid = os.fork()
+        if pid == 0:
+            sys.exit(7)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    def pid(self):
+        return os.getpid()
 
     def start_agent(self, name, method):
         from agentlab import run_agent

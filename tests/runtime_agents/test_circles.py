@@ -52,7 +52,7 @@ def test_own_future_that_is_waited_for(ring):
 @pytest.mark.parametrize("hops", [2, 3])
 def test_circle_of_safe_calls_in_one_chain(ring, hops):
     """Each calls the next; the last one calls the first, whose loop waits: known at once from the call's path."""
-    a, _, c = ring
+    a, *_ = ring
     if hops == 2:
         ring[1].next = a
     with within(1.0), pytest.raises(DeadlockError, match="'a' waits"):
@@ -62,7 +62,7 @@ def test_circle_of_safe_calls_in_one_chain(ring, hops):
 
 
 def test_circle_through_an_unsafe_call_ends_in_an_answer(ring):
-    a, b, c = ring
+    a, _, c = ring
     c.unsafe_next = True
     with within(2.0):
         assert a.pass_on(3) == "arrived at a"
@@ -109,7 +109,7 @@ def test_crossing_calls(ring, hops, way):
 
 def test_crossing_calls_through_unsafe_threads(ring):
     """a's loop -> thread of b -> c's loop, while c's loop -> a's loop."""
-    a, b, c = ring
+    a, _, c = ring
     a.unsafe_next = True
     threads = [lambda: a.slowly_pass_on(2), lambda: c.slowly_pass_on(1)]
     with within(5.0):
@@ -119,7 +119,7 @@ def test_crossing_calls_through_unsafe_threads(ring):
 
 def test_long_call_is_no_deadlock(ring):
     """b is busy for some time, and calls c and a's friend meanwhile: whoever waits gets the answer."""
-    a, b, c = ring
+    a, _, c = ring
     with within(6.0):
         results = run_all([lambda: a.ask_next_to_nap(2.5), lambda: c.slowly_pass_on(1)])
     assert results == ["slept", "arrived at a"]

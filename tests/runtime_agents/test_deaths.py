@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -19,7 +20,8 @@ from agentlab import (
     config,
     run_agent,
 )
-from tests.runtime_agents.actors import Actor
+from agentlab.runtime.child import active_children
+from tests.runtime_agents.actors import Actor, Deadly
 from tests.runtime_agents.helpers import frozen, gone, wait_until, within
 
 
@@ -33,8 +35,7 @@ def test_killed_while_a_call_is_in_flight(actor, safe):
     pid = actor.pid()
     view = actor.safe if safe else actor.unsafe
     calling = view.future.nap(30.0)
-    wait_until(calling.running)
-    time.sleep(0.2)  # until the call is there; nothing shows it
+    wait_until(lambda: actor.napping)
     os.kill(pid, signal.SIGKILL)
     with within(1.0):
         error = calling.exception(5.0)
@@ -53,7 +54,7 @@ def test_name_of_a_killed_agent_goes_within_a_second(actor, ns):
 def test_kill_by_oneway(actor, ns):
     pid = actor.pid()
     actor.future.nap(30.0)
-    time.sleep(0.1)
+    wait_until(lambda: actor.napping)
     with within(0.5):
         actor.oneway.kill()
         wait_until(lambda: gone(pid), 2.0)
@@ -74,13 +75,24 @@ def test_kill_of_an_agent_that_is_blocked_in_a_send(ns):
     wait_until(lambda: ns.agents() == [], 1.0)
 
 
+@pytest.mark.parametrize("safe", [True, False])
+def test_call_never_runs_twice(ns, tmp_path, safe):
+    """The agent dies of the call, and is started again at once: the call is not repeated."""
+    path = tmp_path / "ran"
+    agent = run_agent("deadly", base=Deadly, attributes={"path": str(path)})
+    view = agent.safe if safe else agent.unsafe
+    with pytest.raises(ConnectionLostError, match="may have run"):
+        view.die()
+    wait_until(lambda: ns.agents() == [], 1.0)
+    run_agent("deadly", base=Deadly, attributes={"path": str(path)})
+    assert agent.ping() == "pong"
+    assert path.read_text() == "x"
+
+
 def test_kill_waited_for(actor):
     pid = actor.pid()
-    with within(1.5):
-        try:
-            actor.kill()
-        except ConnectionError:
-            pass
+    with within(1.5), contextlib.suppress(ConnectionError):
+        actor.kill()
     wait_until(lambda: gone(pid), 1.0)
 
 
@@ -153,9 +165,7 @@ def test_name_server_killed_and_started_again(start_method):
 
 
 def test_name_server_that_is_frozen(ns, actor):
-    pid = ns.info()["pid"] if "pid" in ns.info() else None
-    if pid is None:
-        pytest.skip("the name server does not tell its process id")
+    (pid,) = [child.pid for child in active_children() if child.name == "name server"]
     with frozen(pid):
         assert actor.add(1) == 2
         with within(4.0), pytest.raises(TimeoutError):

@@ -112,7 +112,9 @@ def test_functions_of_a_module_that_the_agent_cannot_import(actor, tmp_path, mon
 
 def test_base_from_a_module_that_the_agent_cannot_import(ns, tmp_path, start_method):
     """The starter's sys.path travels, so whatever it can import its agents can."""
-    (tmp_path / "plugin_agents.py").write_text("from agentlab import Agent\nclass Plugin(Agent):\n    def hello(self): return 'hi'\n")
+    (tmp_path / "plugin_agents.py").write_text(
+        "from agentlab import Agent\nclass Plugin(Agent):\n    def hello(self): return 'hi'\n"
+    )
     sys.path.insert(0, str(tmp_path))
     try:
         import plugin_agents

@@ -285,6 +285,41 @@ def test_agents_may_start_processes(ns, way):
     assert agent.echo("still alive") == "still alive"
 
 
+def test_processes_forked_by_an_agent_end_when_they_are_told_to(ns):
+    agent = run_agent("parent", base=Parent)
+    with within(1.5):
+        assert agent.fork_sleeper(signal_it=True) == -signal.SIGTERM
+    assert agent.ping() == "pong"
+
+
+def test_process_forked_by_an_agent_does_not_keep_a_killed_agent_alive(ns, socket_dir):
+    agent = run_agent("parent", base=Parent)
+    agent.bind("PUSH", alias="out", addr="of-the-parent")
+    sleeper = agent.fork_sleeper()
+    calling = agent.future.execute_as_function(time.sleep, 30)
+    time.sleep(0.2)
+    try:
+        os.kill(agent.unsafe.pid(), signal.SIGKILL)
+        with within(1.0):
+            assert isinstance(calling.exception(5.0), ConnectionError)
+            wait_until(lambda: ns.agents() == [])
+            wait_until(lambda: not (socket_dir / "of-the-parent").exists())
+        assert not gone(sleeper)
+        with within(1.0), pytest.raises(ConnectionError):
+            agent.ping()
+    finally:
+        os.kill(sleeper, signal.SIGKILL)
+
+
+def test_fork_that_leaves_by_an_exception_takes_nothing_away(ns):
+    agent = run_agent("parent", base=Parent)
+    agent.bind("PUSH", alias="out")
+    agent.unsafe.fork_and_exit()
+    assert ns.agents() == ["parent"]
+    assert agent.ping() == "pong"
+    assert agent.has_socket("out")
+
+
 def test_agents_may_start_agents(ns, start_method):
     agent = run_agent("parent", base=Parent, start_method=start_method)
     agent.start_agent("child", start_method)

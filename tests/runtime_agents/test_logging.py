@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import threading
 
 import pytest
 
-from agentlab import Agent, Logger, run_agent, run_logger
+from agentlab import Agent, Logger, config, run_agent, run_logger
 from tests.runtime_agents.actors import Actor
-from tests.runtime_agents.helpers import wait_until
+from tests.runtime_agents.helpers import wait_until, within
 
 STAMP = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+\]"
 
@@ -29,7 +31,8 @@ def received(logger, level, text):
     return [line for line in logger.log_history[level] if text in line]
 
 
-def test_console(agent, capfd):
+def test_console(capfd, ns):
+    agent = run_agent("agent", base=Actor)  # here: pytest gives each phase of a test another stdout
     agent.log_info("some information")
     agent.log_warning("a warning")
     agent.log_error("an error")
@@ -37,14 +40,15 @@ def test_console(agent, capfd):
     agent.set_attr(_DEBUG=True)
     agent.log_debug("shown")
     out, err = capfd.readouterr()
-    assert re.search(rf"^{STAMP} \(agent\): some information$", out, re.M)
-    assert re.search(rf"^WARNING {STAMP} \(agent\): a warning$", out, re.M)
-    assert re.search(rf"^ERROR {STAMP} \(agent\): an error$", err, re.M)
+    assert re.search(rf"^{STAMP} \(agent\): some information$", out, re.MULTILINE)
+    assert re.search(rf"^WARNING {STAMP} \(agent\): a warning$", out, re.MULTILINE)
+    assert re.search(rf"^ERROR {STAMP} \(agent\): an error$", err, re.MULTILINE)
     assert "DEBUG" in out and "shown" in out and "not shown" not in out
     assert "an error" not in out
 
 
-def test_text_with_percent_signs_and_other_things(agent, capfd):
+def test_text_with_percent_signs_and_other_things(capfd, ns):
+    agent = run_agent("agent", base=Actor)  # here: pytest gives each phase of a test another stdout
     agent.log_info("100 % of %s {x}")
     agent.log_info({"a": 1})
     agent.log_info("über µ\nsecond line")
@@ -52,14 +56,16 @@ def test_text_with_percent_signs_and_other_things(agent, capfd):
     assert "100 % of %s {x}" in out and "{'a': 1}" in out and "über µ" in out
 
 
-def test_handler_error_is_logged_with_its_traceback(agent, capfd):
+def test_handler_error_is_logged_with_its_traceback(capfd, ns):
+    agent = run_agent("agent", base=Actor)  # here: pytest gives each phase of a test another stdout
     agent.after(0, lambda agent: agent.fail(ValueError, "in a timer"))
     wait_until(lambda: agent.error_count() == 1)
     err = capfd.readouterr().err
     assert "ValueError: in a timer" in err and "Traceback" in err and "actors.py" in err
 
 
-def test_log_history(agent, logger, capfd):
+def test_log_history(capfd, ns, logger):
+    agent = run_agent("agent", base=Actor)  # here: pytest gives each phase of a test another stdout
     agent.set_logger(logger)
     agent.log_info("one")
     agent.log_warning("two")
@@ -77,7 +83,8 @@ def test_log_history(agent, logger, capfd):
     assert "one" not in out and "three" not in err, "it goes to the logger instead"
 
 
-def test_set_logger_by_address_and_back_to_the_console(agent, logger, capfd):
+def test_set_logger_by_address_and_back_to_the_console(capfd, ns, logger):
+    agent = run_agent("agent", base=Actor)  # here: pytest gives each phase of a test another stdout
     agent.set_logger(logger.addr("logger"))
     agent.log_info("by address")
     wait_until(lambda: received(logger, "INFO", "by address"))
@@ -160,7 +167,7 @@ def test_file_that_cannot_be_written(ns, tmp_path):
         run_logger("filer", log_file=str(tmp_path / "nowhere" / "log.jsonl"))
 
 
-def test_logger_that_ends_harms_nobody(agent, logger, ns, capfd):
+def test_logger_that_ends_harms_nobody(capfd, agent, logger, ns):
     agent.set_logger(logger)
     agent.log_info("before")
     wait_until(lambda: received(logger, "INFO", "before"))
@@ -171,6 +178,31 @@ def test_logger_that_ends_harms_nobody(agent, logger, ns, capfd):
     assert agent.ping() == "pong"
     assert agent.add(1) == 2
     assert agent.error_count() == 0
+
+
+def test_logger_that_is_behind_or_gone_costs_no_time(capfd, ns):
+    """Thousands of records to a Logger that is frozen, then dead: none waits, those that find no room go to the console."""
+    config["HWM"] = 100
+    agent, logger = run_agent("agent", base=Actor), run_logger("logger")
+    agent.set_logger(logger)
+    pid = logger.execute_as_function(os.getpid)
+    agent.log_info("first")
+    wait_until(lambda: received(logger, "INFO", "first"))
+    for end in (signal.SIGSTOP, signal.SIGKILL):
+        os.kill(pid, end)
+        with within(5.0):
+            agent.execute_as_method(lambda agent: [agent.log_info(f"record {i} ." + "x" * 10_000) for i in range(1000)] and None)
+            agent.unsafe.execute_as_method(lambda agent: agent.log_info("from another thread"))
+    assert "record 999 " in capfd.readouterr().out
+    assert agent.add(1) == 2
+
+
+def test_lists_of_each_level(agent, logger):
+    agent.set_logger(logger)
+    agent.log_info("info"), agent.log_warning("warning"), agent.log_error("error")
+    wait_until(lambda: received(logger, "ERROR", "error"))
+    assert [len(lines) for lines in (logger.log_history_info, logger.log_history_warning, logger.log_history_error)] == [1, 1, 1]
+    assert logger.get_attr("log_history_debug") == []
 
 
 def test_subclass_of_logger_and_own_method_names(ns, agent):
@@ -197,7 +229,7 @@ def test_everything_goes_through_the_logging_module(ns):
             self.records = []
 
             class Tap(logging.Handler):
-                def emit(tap, record):  # noqa: N805
+                def emit(tap, record):
                     self.records.append((record.name, record.levelname, record.getMessage()))
 
             logging.getLogger("agentlab.agents").addHandler(Tap())

@@ -65,7 +65,7 @@ def test_agents_list_and_tags(ns):
 
 def test_register_lookup_remove(ns):
     with socket.create_server(("127.0.0.1", 0)) as alive:
-        uri = "PYRO:obj@127.0.0.1:%d" % alive.getsockname()[1]
+        uri = f"PYRO:obj@127.0.0.1:{alive.getsockname()[1]}"
         ns.register("thing", uri)
         assert ns.lookup("thing") == uri
         with pytest.raises(NameTakenError, match="already registered"):
@@ -161,7 +161,6 @@ def test_shutdown_that_cannot_be_done_says_so_and_can_be_repeated(ns):
     pid = agent.unsafe.pid()
     busy = agent.future.nap(4.0)
     with frozen(pid), within(2.0), pytest.raises(TimeoutError, match="not shutdown after 1 s.*'stubborn'"):
-        wait_until(lambda: ns.registrations()["stubborn"].metadata["host"] == "elsewhere")
         ns.shutdown_agents(timeout=1.0)
     assert ns.agents() == ["stubborn"], "it lives, so its name stays"
     ns.shutdown_agents(timeout=8.0)

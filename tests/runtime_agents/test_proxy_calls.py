@@ -71,7 +71,7 @@ def test_oneway_failure_is_counted_and_logged_there(actor):
 
 def test_always_unsafe_methods_answer_while_the_loop_is_busy(actor):
     busy = actor.future.nap(1.5)
-    wait_until(lambda: actor.unsafe.error_count() == 0)
+    wait_until(lambda: actor.napping)
     with within(1.0):
         assert actor.ping() == "pong"
         assert actor.is_running() is True
@@ -85,6 +85,7 @@ def test_always_unsafe_methods_answer_while_the_loop_is_busy(actor):
 
 def test_attributes_are_read_while_the_loop_is_busy(actor):
     busy = actor.future.nap(1.0)
+    wait_until(lambda: actor.napping)
     with within(0.8):
         assert actor.colour == "blue"
         assert "colour" in dir(actor)
@@ -129,8 +130,8 @@ def test_timeout(actor):
 
 
 def test_timeout_of_attributes(actor):
-    config["SAFE"] = True
     busy = actor.future.nap(1.0)
+    wait_until(lambda: actor.napping)
     with within(0.8), pytest.raises(TimeoutError):
         actor.timeout(0.2).set_attr(x=1)
     busy.result(3.0)
@@ -172,8 +173,7 @@ def test_stop_and_run_many_times(actor):
 
 def test_call_waiting_when_the_agent_stops_is_answered(actor):
     napping = actor.future.nap(0.5)
-    wait_until(lambda: actor.unsafe.is_running())
-    time.sleep(0.1)  # the call behind the nap must be in the mailbox, and nothing shows that
+    wait_until(lambda: actor.napping)
     waiting = actor.future.add(1)
     time.sleep(0.1)
     actor.unsafe.stop()

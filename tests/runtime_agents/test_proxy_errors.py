@@ -165,9 +165,10 @@ def test_wrong_arguments(actor):
         actor.add(1, c=2)
 
 
-def test_nothing_is_printed_to_stdout(actor, capfd):
+def test_nothing_is_printed_to_stdout(capfd, ns):
+    actor = run_agent("actor", base=Actor)
     for kind in (ValueError, KeyError, SystemExit):
-        with pytest.raises(BaseException):
+        with pytest.raises((ValueError, KeyError, RemoteError), match="x"):
             actor.fail(kind, "x")
     with pytest.raises(SerializationError):
         actor.unserializable()

@@ -29,6 +29,24 @@ print("address", ns.addr(), flush=True)
 """
 
 
+DETACHED = START.replace("run_nameserver()", "run_nameserver(detach=True)").replace("base=Worker)", "base=Worker, detach=True)")
+
+BUSY = """
+[agent.oneway.nap(60) for agent in agents]
+[agent.future.nap(60) for agent in agents]
+time.sleep(0.5)
+print('busy')
+time.sleep(60)
+"""
+
+TALKING = """
+agents[0].log_info('hello')
+agents[0].log_error('trouble')
+agents[1].execute_as_function(print, 'printed')
+ns.shutdown()
+"""
+
+
 def pids_of(script):
     return [int(text) for text in script.line("pids").split()]
 
@@ -42,7 +60,10 @@ def method(request):
     return {"AGENTLAB_START_METHOD": request.param}
 
 
-@pytest.mark.parametrize("waits_in", ["time.sleep(60)", "agents[0].nap(60)", "sys.stdin.read()", "ns.proxy('nobody', timeout=60)"])
+WAITS = ["time.sleep(60)", "agents[0].nap(60)", "sys.stdin.read()", "ns.proxy('nobody', timeout=60)"]
+
+
+@pytest.mark.parametrize("waits_in", WAITS)
 def test_ctrl_c(tmp_path, waits_in):
     with Script(tmp_path, START + f'print("waiting", flush=True)\n{waits_in}\n') as script:
         pids = pids_of(script)
@@ -70,7 +91,16 @@ def test_ctrl_c_with_both_start_methods(tmp_path, method):
 
 
 def test_ctrl_c_that_the_program_handles(tmp_path):
-    code = START + "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('caught', agents[0].ping(), len(ns.agents()))\n    ns.shutdown()\n"
+    code = (
+        START
+        + """
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print('caught', agents[0].ping(), len(ns.agents()))
+    ns.shutdown()
+"""
+    )
     with Script(tmp_path, code) as script:
         pids_of(script)
         time.sleep(0.3)
@@ -110,10 +140,13 @@ def test_a_users_own_traceback_is_still_shown(tmp_path):
     wait_until(lambda: all(gone(pid) for pid in pids_of(script)), 3.0)
 
 
-@pytest.mark.parametrize("end", ["", "sys.exit(5)", "os._exit(6)", "os.kill(os.getpid(), 9)", "os.kill(os.getpid(), 15)"])
-def test_program_that_ends_without_shutting_down(tmp_path, end, method, socket_dir):
+ENDS = {"": 0, "sys.exit(5)": 5, "os._exit(6)": 6, "os.kill(os.getpid(), 9)": -9, "os.kill(os.getpid(), 15)": -15}
+
+
+@pytest.mark.parametrize(("end", "code"), ENDS.items())
+def test_program_that_ends_without_shutting_down(tmp_path, end, code, method):
     script = run_script(tmp_path, START + end + "\n", **method)
-    assert script.code == {"": 0, "sys.exit(5)": 5, "os._exit(6)": 6}.get(end, -int(end[-3:-1].strip(" ,") or 0) if "kill" in end else None)
+    assert script.code == code
     wait_until(lambda: all(gone(pid) for pid in pids_of(script)), 3.0)
     assert script.err == ""
 
@@ -152,8 +185,7 @@ def test_detached_agents_survive(tmp_path, method):
 
 
 def test_detached_agents_survive_a_ctrl_c(tmp_path):
-    code = START.replace("run_nameserver()", "run_nameserver(detach=True)").replace("base=Worker)", "base=Worker, detach=True)")
-    with Script(tmp_path, code + "time.sleep(60)\n") as script:
+    with Script(tmp_path, DETACHED + "time.sleep(60)\n") as script:
         pids = pids_of(script)
         names = NSProxy(script.line("address"))
         script.interrupt_group()
@@ -167,7 +199,7 @@ def test_detached_agents_survive_a_ctrl_c(tmp_path):
 
 
 def test_detached_agent_can_be_killed(tmp_path):
-    script = run_script(tmp_path, START.replace("base=Worker)", "base=Worker, detach=True)").replace("run_nameserver()", "run_nameserver(detach=True)"))
+    script = run_script(tmp_path, DETACHED)
     names = NSProxy(script.line("address"))
     pids = pids_of(script)
     os.kill(pids[0], signal.SIGKILL)
@@ -206,7 +238,7 @@ def test_sigterm_of_the_script(tmp_path):
 
 
 def test_sigkill_of_the_script_while_its_agents_are_busy(tmp_path, method, socket_dir):
-    with Script(tmp_path, START + "[a.oneway.nap(60) for a in agents]\n[a.future.nap(60) for a in agents]\ntime.sleep(0.5)\nprint('busy')\ntime.sleep(60)\n", **method) as script:
+    with Script(tmp_path, START + BUSY, **method) as script:
         pids = pids_of(script)
         script.line("busy")
         script.process.kill()
@@ -216,7 +248,7 @@ def test_sigkill_of_the_script_while_its_agents_are_busy(tmp_path, method, socke
 
 
 def test_output_of_agents_reaches_the_programs_output(tmp_path):
-    script = run_script(tmp_path, START + "agents[0].log_info('hello')\nagents[0].log_error('trouble')\nagents[1].execute_as_function(print, 'printed')\nns.shutdown()\n")
+    script = run_script(tmp_path, START + TALKING)
     assert script.code == 0
     assert "(agent0): hello" in script.out and "printed" in script.out
     assert "(agent0): trouble" in script.err and "trouble" not in script.out

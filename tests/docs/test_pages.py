@@ -1,0 +1,94 @@
+"""The pages build without a warning, and name what there is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from sphinx.util.inventory import InventoryFile
+
+import agentlab
+from agentlab import testing
+from agentlab.agent.door import ALWAYS_UNSAFE
+from agentlab.cli.main import app
+from agentlab.settings import config
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("html")
+    command = [sys.executable, "-m", "sphinx", "-n", "-W", "--keep-going", "-q", "-d", f"{folder}-trees", str(DOCS), str(folder)]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_every_public_name_is_in_the_reference(built):
+    inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="")
+    described = {name for kind, entries in inventory.data.items() if kind.startswith("py:") for name in entries}
+    wanted = [f"agentlab.{name}" for name in agentlab.__all__] + [f"agentlab.testing.{name}" for name in testing.__all__]
+    errors = {f"agentlab.{name.rpartition('.')[2]}" for name in described if name.startswith("agentlab.errors.")}
+    settings = {"agentlab.config"} if "agentlab.settings.config" in described else set()
+    assert sorted(set(wanted) - described - errors - settings) == []
+
+
+def test_the_table_of_settings_is_what_the_program_knows(built):
+    text = re.sub(r"<[^>]+>", "", (built / "configuration.html").read_text("utf-8"))
+    for key, (_, variable, meaning) in config.describe().items():
+        assert f"{key}\n" in text
+        assert variable in text
+        assert " ".join(meaning.split())[:40] in text.replace("&#39;", "'").replace("’", "'").replace("‘", "'")
+
+
+def test_pictures_are_there_and_have_a_description():
+    for name in re.findall(r"_static/(\S+\.svg)", "".join(path.read_text("utf-8") for path in DOCS.glob("*.rst"))):
+        picture = page(f"_static/{name}")
+        assert "<title" in picture
+        assert "<desc" in picture
+
+
+def test_the_page_of_the_command_line_names_every_verb_and_option():
+    text = page("command_line.rst")
+    group = typer.main.get_command(app)
+    for name, verb in group.commands.items():
+        assert f"``agentlab {name}" in text
+        for option in (option for parameter in verb.params for option in parameter.opts if option.startswith("--")):
+            assert option in text, f"{option} of agentlab {name}"
+
+
+def test_every_decision_is_listed():
+    listed = page("decisions/index.rst")
+    for path in (DOCS / "decisions").glob("0*.rst"):
+        assert path.stem in listed
+        assert [word for word in ("Why", "Decision", "Consequences") if f"**{word}.**" not in path.read_text("utf-8")] == []
+
+
+def test_lists_of_the_pages_agree_with_the_code():
+    sentence = re.search(r"These are always unsafe.*?starts with", page("calls.rst"), re.DOTALL)[0]
+    assert set(re.findall(r"``(\w+)``", sentence)) >= ALWAYS_UNSAFE
+
+
+@pytest.mark.parametrize("name", ["osbrain.rst", "patterns.rst", "agents.rst", "calls.rst"])
+def test_methods_that_tables_name_exist(name):
+    no_names = {"locate_ns", "pyro_log", "safe_call", "iterate", "running", "yield"}
+    known = {*dir(agentlab.Agent), *dir(agentlab.Proxy), *dir(agentlab.NSProxy), *dir(agentlab.AgentProcess)}
+    known |= {*dir(testing), *dir(agentlab), *config, *dir(agentlab.AgentAddressSerializer)}
+    words = re.findall(r"^``([a-z_]+)(?:\(\))?``", page(name), re.MULTILINE)
+    assert [
+        word
+        for word in words
+        if word not in known | no_names
+        and not hasattr(agentlab.run_agent, word)
+        and word not in agentlab.run_agent.__annotations__
+    ] == []
