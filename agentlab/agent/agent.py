@@ -352,7 +352,8 @@ class Agent:
             alias: Alias or address of the socket.
             n: How many.
             timeout: Seconds.
-            topic: Count only subscriptions that let this topic through.
+            topic: None: counted are agents that have connected, each once, whatever they subscribe to. Else counted
+                are subscriptions that let this topic through: an agent with two of them (``''`` and ``'a'``) counts twice.
 
         Raises:
             MessageTimeoutError: they did not come in time.

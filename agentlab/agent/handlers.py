@@ -97,8 +97,9 @@ def method_of(agent: object, name: str) -> Callable[..., Any]:
     """
     method = getattr(agent, name, None)
     if not callable(method):
-        known = [n for n in dir(type(agent)) if not n.startswith("_")]
-        raise HandlerError(f"the agent has no method {name!r}{nearest(name, known, limit=0)}".rstrip("; known names:"))
+        known = [n for n in dir(agent) if not n.startswith("_") and callable(getattr(agent, n, None))]
+        what = "is no method" if hasattr(agent, name) else "is no method of the agent"
+        raise HandlerError(f"{name!r} {what}{nearest(name, known)}")
     return method  # type: ignore[no-any-return]
 
 

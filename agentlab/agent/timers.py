@@ -109,7 +109,12 @@ def _next_tick(last: float, period: float, now: float) -> float:
 
 
 def _seconds(value: float, what: str) -> float:
-    seconds = float(value)
+    try:
+        seconds = math.nan if isinstance(value, (str, bytes, bytearray)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.nan
+    if seconds != seconds and not isinstance(value, float):  # noqa: PLR0124 - it is no number
+        raise ValueError(f"a timer's {what} is {value!r}, which is no number; give seconds, 0 or more")
     if not 0 <= seconds < math.inf:
         raise ValueError(f"a timer's {what} of {value!r} s cannot be; give seconds, 0 or more")
     return seconds

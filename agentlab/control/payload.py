@@ -15,8 +15,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import msgpack
-
+from agentlab.control import plain
 from agentlab.control.security import ControlSecurity
 from agentlab.errors import RefusedError, SerializationError
 
@@ -46,7 +45,7 @@ def dumps(value: Any, *, security: str | None = None, by_value: Iterable[str] = 
     """Give a value as bytes.
 
     Args:
-        value: Anything that pickles; with security ``'none'`` plain data (tuples arrive as lists).
+        value: Anything that pickles; with security ``'none'`` plain data, tuples, sets and addresses.
         security: ``'keys'`` or ``'none'``; ``config['SECURITY']`` if None.
         by_value: Names of modules whose functions and classes travel with their code.
 
@@ -78,12 +77,7 @@ def loads(data: bytes, *, security: str | None = None) -> Any:
         SerializationError: the bytes are damaged or of the other security, or an object cannot be rebuilt.
     """
     if ControlSecurity(security).open:
-        try:
-            return msgpack.unpackb(data, strict_map_key=False)
-        except (ValueError, TypeError, RecursionError, MemoryError, msgpack.UnpackException) as error:
-            raise SerializationError(
-                f"these {len(data)} bytes are no msgpack ({_line(error)}); use the same SECURITY on both sides"
-            ) from None
+        return plain.unpack(data)
     try:
         return pickle.loads(data)
     except Exception as error:
@@ -95,11 +89,11 @@ def loads(data: bytes, *, security: str | None = None) -> Any:
 
 def _dumps_plain(value: Any) -> bytes:
     try:
-        return bytes(msgpack.packb(value))
+        return plain.pack(value)
     except TypeError as error:
         raise RefusedError(
             f"a value of type {_name(value)} does not travel where SECURITY is 'none' ({_line(error)});"
-            " send plain data: None, bool, numbers, text, bytes, lists, dicts"
+            " send plain data: None, bool, numbers, text, bytes, lists, tuples, sets, dicts, addresses"
         ) from None
     except (ValueError, OverflowError, RecursionError) as error:
         raise SerializationError(f"a value of type {_name(value)} cannot be turned into bytes: {_line(error)}") from None

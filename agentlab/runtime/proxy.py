@@ -193,6 +193,11 @@ class Proxy:
         return self._method(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(type(self), name) or name in self.__dict__:
+            raise AttributeError(
+                f"{name!r} of a proxy is the proxy's own, so it cannot be set; an attribute of that name of the agent is set by "
+                f"set_attr({name}=...) and read by get_attr({name!r})"
+            )
         core = self._core
         core.caller.call("set_attr", (), {name: value}, safe=self._is_safe(), timeout=self._limit)
         core.methods.discard(name)

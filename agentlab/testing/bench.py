@@ -279,9 +279,8 @@ class TestBench:
             return client.send_recv(own, message, timeout=timeout)
         replies: list[Any] = []
         errors: list[Any] = []
-        client.send(
-            own, message, handler=lambda _, reply: replies.append(reply), on_error=lambda _, error: errors.append(error)
-        )
+        note = errors.append
+        client.send(own, message, handler=lambda _, reply: replies.append(reply), on_error=lambda _, error: note(error))
         if not self._wait(lambda: bool(replies or errors), timeout):
             raise MessageTimeoutError(f"no reply came within {timeout:g} s")
         if errors:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
-from typing import Any
+from contextvars import Context
+from typing import TypeVarTuple
 
 from agentlab.agent.timers import Timers
 from agentlab.errors import ConfigurationError
+
+Ts = TypeVarTuple("Ts")
 
 
 class ManualClock:
@@ -73,14 +76,16 @@ class ClockedEventLoop(asyncio.SelectorEventLoop):
         """Give the time of the clock."""
         return self._clock.now()
 
-    def call_soon(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None) -> asyncio.Handle:
         """Count what is to be called, so that :meth:`step` knows whether there is anything."""
         self._called += 1
-        return super().call_soon(*args, **kwargs)
+        return super().call_soon(callback, *args, context=context)
 
-    def call_at(self, when: float, *args: Any, **kwargs: Any) -> asyncio.TimerHandle:
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         """Note when something is to be called."""
-        handle = super().call_at(when, *args, **kwargs)
+        handle = super().call_at(when, callback, *args, context=context)
         heapq.heappush(self._alarms, (when, id(handle), handle))
         return handle
 

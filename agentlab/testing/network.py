@@ -65,6 +65,9 @@ class Network:
         if server is not None:
             socket.meet(server)
 
+    def _dials(self, socket: QueueSocket) -> bool:
+        return any(client is socket for _, client in self._clients)
+
     def _hang_up(self, socket: QueueSocket, endpoint: str) -> None:
         self._clients = [(e, s) for e, s in self._clients if (e, s) != (endpoint, socket)]
         server = self._servers.get(endpoint)
@@ -91,6 +94,7 @@ class QueueSocket:
         self._wanted: dict[QueueSocket, Counter[bytes]] = {}
         self._asked: tuple[QueueSocket, int] | None = None
         self._number = 0
+        self._unsent: deque[tuple[int, list[bytes]]] = deque()
         self.send_bytes: Callable[[bytes], object] = self.send
 
     # --- endpoints ------------------------------------------------------------------------------------------------
@@ -116,6 +120,8 @@ class QueueSocket:
         for one, other in ((self, peer), (peer, self)):
             for topic in one._topics:
                 other._subscription(one, topic, on=True)
+            while one._unsent:
+                other._inbox.append((one, *one._unsent.popleft()))
 
     def leave(self, peer: QueueSocket) -> None:
         """Be connected no more."""
@@ -144,18 +150,25 @@ class QueueSocket:
         if self.role == "REP":
             self._answer(parts)
             return
-        if not self._network.wait(lambda: self._next_peer() is not None, timeout):
+        if not self._network.wait(lambda: self._next_peer() is not None or self._may_keep(), timeout):
             raise MessageTimeoutError(f"no room to send within {timeout or 0:g} s: no receiver, or one too slow")
-        peer = self._next_peer()
-        assert peer is not None
-        self._peers.remove(peer)
-        self._peers.append(peer)  # the next message is the next one's
         if self.role == "REQ":
             self._number += 1
+        peer = self._next_peer()
+        if peer is None:
+            self._unsent.append((self._number, parts))
+            return
+        self._peers.remove(peer)
+        self._peers.append(peer)  # the next message is the next one's
         peer._inbox.append((self, self._number, parts))
 
     def _next_peer(self) -> QueueSocket | None:
         return next((peer for peer in self._peers if peer._room_for(self)), None)
+
+    def _may_keep(self) -> bool:
+        """Tell whether a message may wait for a server that is not there yet, as ZeroMQ lets it."""
+        room = not self._hwm or len(self._unsent) < self._hwm
+        return room and not self._peers and self._network._dials(self)
 
     def _room_for(self, sender: QueueSocket) -> bool:
         limit = sender._hwm + self._hwm if sender._hwm and self._hwm else 0

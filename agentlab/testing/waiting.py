@@ -19,9 +19,7 @@ POLL = 0.005
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-def wait_condition(
-    condition: Callable[..., object], *args: Any, timeout: float = 3.0, poll: float = POLL, **kwargs: Any
-) -> bool:
+def wait_condition(condition: Callable[..., object], *args: Any, timeout: float = 3.0, poll: float = POLL, **kwargs: Any) -> bool:
     """Wait until ``condition(*args, **kwargs)`` is true.
 
     It is asked once more when the time is up, so a slow machine gets its chance. What it raises comes through.
@@ -95,9 +93,7 @@ def _meets(found: Any, length: int | None, data: Any, value: Any, endswith: Any)
     return bool(found[-len(endswith) :] == endswith)
 
 
-def wait_agent_condition(
-    agent: Any, condition: Callable[..., object], *args: Any, timeout: float = 3.0, **kwargs: Any
-) -> bool:
+def wait_agent_condition(agent: Any, condition: Callable[..., object], *args: Any, timeout: float = 3.0, **kwargs: Any) -> bool:
     """Wait until ``condition(agent, *args, **kwargs)`` is true, run as a method in the agent's process.
 
     Args:
@@ -127,9 +123,7 @@ def agent_dies(name: str, nsproxy: Any, timeout: float = 3.0) -> bool:
     return wait_condition(lambda: name not in nsproxy.agents(), timeout=timeout)
 
 
-def logger_received(
-    logger: Any, message: str, log_name: str = "INFO", position: int | None = None, timeout: float = 1.0
-) -> bool:
+def logger_received(logger: Any, message: str, log_name: str = "INFO", position: int | None = None, timeout: float = 1.0) -> bool:
     """Wait until a Logger agent has a record.
 
     Args:

@@ -26,6 +26,9 @@ from agentlab.wire.address import AgentAddressSerializer, AgentAddressTransport
 log = logging.getLogger("agentlab.audit")
 
 ZAP_DOMAIN = b"agentlab"
+PLAIN_DOMAIN = b"agentlab without keys"
+"""Of sockets that need no key: those of ipc, and all under security none. A socket that has a domain speaks ZMTP 3 alone:
+where the old protocols are spoken too, random bytes pass for a peer, and a REP socket then swallows honest requests."""
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 PLAIN_SERIALIZERS = (AgentAddressSerializer("raw"), AgentAddressSerializer("json"), AgentAddressSerializer("msgpack"))
 
@@ -91,7 +94,10 @@ def resolve_host(host: str) -> str:
 
 def secure_server(zsocket: zmq.Socket[bytes], transport: str) -> None:
     """Set what a socket needs before it binds: CURVE and ZAP on tcp, the user's uid on ipc."""
+    if transport == "inproc":
+        return
     if config["SECURITY"] == "none":
+        zsocket.zap_domain = PLAIN_DOMAIN
         return
     if transport == "tcp":
         _ensure_gatekeeper()
@@ -100,7 +106,9 @@ def secure_server(zsocket: zmq.Socket[bytes], transport: str) -> None:
         zsocket.curve_publickey, zsocket.curve_secretkey = public, secret
         zsocket.zap_domain = ZAP_DOMAIN
         zsocket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-    elif transport == "ipc" and sys.platform.startswith("linux"):
+        return
+    zsocket.zap_domain = PLAIN_DOMAIN
+    if sys.platform.startswith("linux"):
         zsocket.setsockopt(zmq.IPC_FILTER_UID, os.getuid())
 
 
@@ -125,15 +133,20 @@ class Gatekeeper:
     def _serve(self) -> None:
         try:
             while True:
-                self._socket.send_multipart(self._answer(self._socket.recv_multipart()))
+                self._socket.send_multipart(self.answer(self._socket.recv_multipart()))
         except zmq.ContextTerminated:
             self._socket.close(0)
 
-    def _answer(self, frames: list[bytes]) -> list[bytes]:
-        version, request_id = [*frames, b"", b""][:2]
-        mechanism, credential = (frames[5], frames[6]) if len(frames) == 7 else (b"", b"")
-        if version == b"1.0" and mechanism == b"CURVE" and z85.encode(credential) in allowed_keys():
-            return [b"1.0", request_id, b"200", b"OK", z85.encode(credential), b""]
+    def answer(self, frames: list[bytes]) -> list[bytes]:
+        """Give the answer to one request of ZeroMQ (RFC 27): whether a connection may enter, and as whom."""
+        version, request_id, domain = [*frames, b"", b"", b""][:3]
+        mechanism = frames[5] if version == b"1.0" and len(frames) > 5 else b""
+        if mechanism == b"NULL" and domain == PLAIN_DOMAIN:
+            return [b"1.0", request_id, b"200", b"OK", b"", b""]
+        if mechanism == b"CURVE" and domain == ZAP_DOMAIN and len(frames) == 7 and len(frames[6]) == 32:
+            user = z85.encode(frames[6])
+            if user in allowed_keys():
+                return [b"1.0", request_id, b"200", b"OK", user, b""]
         self.refused += 1
         address = frames[3].decode("ascii", "replace") if len(frames) > 3 else "?"
         log.warning("refused a connection from %s: its key does not belong to this lab", address)

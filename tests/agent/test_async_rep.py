@@ -94,7 +94,7 @@ def test_generators_and_coroutines_answer_too(ns, serializer, handler):
 
 
 def test_send_returns_at_once_and_other_clients_are_served(ns):
-    server, client, gate = gated_pair(ns)
+    _, client, gate = gated_pair(ns)
     for number in range(3):
         client.send("req", number)
     assert pending(client) == 3
@@ -133,7 +133,7 @@ def test_without_any_handler_send_is_refused(ns):
 
 
 def test_a_request_without_reply_is_given_up_and_logged_and_the_late_reply_is_unknown(ns):
-    server, client, gate = gated_pair(ns)
+    _, client, gate = gated_pair(ns)
     logger = run_logger("logger")
     client.set_logger(logger)
     assert sync_agent_logger(client, logger)
@@ -157,7 +157,7 @@ def test_a_request_without_reply_is_given_up_and_logged_and_the_late_reply_is_un
     ],
 )
 def test_on_error_runs_instead_of_the_log_when_no_reply_comes(ns, on_error, seen):
-    server, client, gate = gated_pair(ns)
+    _, client, gate = gated_pair(ns)
     client.send("req", "slow", wait=0.05, on_error=on_error)
     assert wait_agent_attr(client, value=[seen])
     gate.send("go", "on")
@@ -270,7 +270,7 @@ def test_an_async_rep_handler_that_closes_its_own_socket(ns):
 
 
 def test_a_client_that_closes_forgets_its_requests(ns):
-    server, client, gate = gated_pair(ns)
+    _, client, gate = gated_pair(ns)
     before = deadlines(client)
     client.send("req", "slow", wait=60, on_error="give_up")
     assert deadlines(client) == before + 1

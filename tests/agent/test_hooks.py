@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ class Hooked(Agent):
     path = ""
 
     def note(self, text):
-        with open(self.path, "a", encoding="utf-8") as file:
+        with Path(self.path).open("a", encoding="utf-8") as file:
             file.write(text + "\n")
 
     def on_init(self):

@@ -49,14 +49,14 @@ def test_text_is_sent_as_utf8(ns):
 
 def test_agents_connect_to_bare_servers(ns, socket_dir):
     agent = run_agent("agent", base=Collector)
-    path = str(socket_dir / "bare")
+    path = socket_dir / "bare"
     with bare(zmq.PUSH, bind=f"ipc://{path}") as socket:
         agent.connect(AgentAddress("ipc", path, "PUSH", "server", "raw"), alias="in", handler="take")
         socket.send(b"from outside")
         assert wait_agent_attr(agent, value=[b"from outside"])
         agent.close("in")
-        assert os.path.exists(path)  # it belongs to the server
-    os.unlink(path)
+        assert path.exists()  # it belongs to the server
+    path.unlink()
 
 
 def test_bare_req_to_rep(ns):
@@ -113,10 +113,11 @@ def test_pub_to_bare_sub(ns):
 
 def test_bare_pub_to_sub(ns, socket_dir):
     agent = run_agent("agent", base=Collector)
-    path = str(socket_dir / "bare-pub")
+    path = socket_dir / "bare-pub"
     with bare(zmq.XPUB, bind=f"ipc://{path}") as socket:
         socket.setsockopt(zmq.XPUB_VERBOSER, 1)
-        agent.connect(AgentAddress("ipc", path, "PUB", "server", "raw"), alias="sub", handler={"a": take_with_topic, b"\x00": take})
+        handlers = {"a": take_with_topic, b"\x00": take}
+        agent.connect(AgentAddress("ipc", path, "PUB", "server", "raw"), alias="sub", handler=handlers)
         seen = [socket.recv() for _ in range(3)]
         assert {b"\x01a", b"\x01\x00"} < set(seen)
         for payload in (b"abc", b"\x00\x01", b"zzz", b"a"):
@@ -124,7 +125,7 @@ def test_bare_pub_to_sub(ns, socket_dir):
         assert wait_agent_attr(agent, value=[("a", b"abc"), b"\x00\x01", ("a", b"a")])
         agent.unsubscribe("sub", "a")
         assert socket.recv() == b"\x00a"  # so nothing of it is sent any more
-    os.unlink(path)
+    path.unlink()
 
 
 def test_json_is_readable_by_anybody(ns):
@@ -229,7 +230,7 @@ def test_garbage_to_those_who_answer(ns, kind, serializer):
 @pytest.mark.parametrize("serializer", ["pickle", "json", "msgpack"])
 def test_garbage_from_a_publisher(ns, serializer, socket_dir):
     agent = run_agent("agent", base=Collector)
-    path = str(socket_dir / "bad-pub")
+    path = socket_dir / "bad-pub"
     with bare(zmq.XPUB, bind=f"ipc://{path}") as socket:
         agent.connect(AgentAddress("ipc", path, "PUB", "server", serializer), alias="sub", handler="take")
         assert socket.recv() == b"\x01"
@@ -243,7 +244,7 @@ def test_garbage_from_a_publisher(ns, serializer, socket_dir):
         assert wait_agent_attr(agent, data="never", timeout=0) is False
         assert wait_condition(lambda: None in agent.received)
     assert agent.error_count() == 0
-    os.unlink(path)
+    path.unlink()
 
 
 def test_garbage_subscriptions(ns):

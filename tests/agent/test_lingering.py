@@ -7,7 +7,7 @@ import pytest
 from agentlab import Agent, run_agent
 from agentlab.testing import wait_agent_attr
 
-MESSAGES = 3_000  # more than reader and kernel take at once, so that the reader is full when the sender ends
+MESSAGES = 1_500  # more than the reader queues, and no more than it and the kernel hold: the sender has ended while it stalls
 STALL = 0.4
 
 

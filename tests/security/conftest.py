@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import pytest
 
 from agentlab import AgentLabError, run_agent, run_nameserver
 from tests.security.agents import Honest, Victim
+from tests.security.helpers import wait_until
 
 
 @pytest.fixture
@@ -27,21 +29,34 @@ class Pair:
         self.victim = run_agent("Victim", base=Victim, transport=transport, serializer=serializer)
         self.honest = run_agent("Honest", base=Honest, transport=transport, serializer=serializer)
         self.sockets = self.victim.sockets()
+        self._raw = serializer == "raw"
+        self._sent: list[int] = []
+        self.pid = self.victim.execute_as_function(os.getpid)
         self.honest.meet(self.sockets)
+        for kind in ("PUB", "SYNC_PUB"):
+            self.victim.wait_for_subscribers(kind)
 
     def round(self, n: int = 5) -> None:
-        """Let honest messages go every way there is; fail when one is lost, late or twice there."""
-        number = self.honest.attr_number()
-        self.honest.talk(n)
-        self.victim.publish(number, n)
-        self.honest.wait_for_all(self.victim, number + n)
-        assert self.victim.is_running()
+        """Let honest messages go every way there is; fail when one is lost, or comes twice or in another order."""
+        numbers = range(len(self._sent), len(self._sent) + n)
+        self._sent += numbers
+        self.honest.talk(numbers)
+        self.victim.publish(numbers)
+        wait_until(lambda: self._lacks() == {}, 10.0, self._lacks)
+
+    def _lacks(self) -> dict[str, list[int]]:
+        wanted = [b"%d" % number for number in self._sent] if self._raw else self._sent
+        got = {**self.victim.got, **self.honest.got}
+        return {
+            way: sorted(set(wanted) - set(messages)) or ["order or number"] for way, messages in got.items() if messages != wanted
+        }
 
     def newcomer(self) -> None:
         """Let an honest agent that comes only now do the same."""
-        other = run_agent(base=Honest, attributes={"number": 1_000_000})
+        other = run_agent(base=Honest)
         other.meet(self.sockets)
-        other.ask_all()
+        other.ask(b"new" if self._raw else "new")
+        wait_until(lambda: other.got["ASYNC_REP"] and other.got["SYNC_PUB replies"], 10.0, lambda: other.got)
         other.shutdown()
 
     def places(self) -> list[tuple[str, str]]:
