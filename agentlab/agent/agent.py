@@ -352,8 +352,10 @@ class Agent:
             alias: Alias or address of the socket.
             n: How many.
             timeout: Seconds.
-            topic: None: counted are agents that have connected, each once, whatever they subscribe to. Else counted
-                are subscriptions that let this topic through: an agent with two of them (``''`` and ``'a'``) counts twice.
+            topic: None: subscribing sockets of agents are counted, each once, whatever its topics are; programs that
+                are not agentlab's count as one together, and only where no agent's socket is there. A topic:
+                subscriptions that let it through are counted, so a socket with both ``''`` and ``'a'`` counts twice
+                for ``'a'``.
 
         Raises:
             MessageTimeoutError: they did not come in time.

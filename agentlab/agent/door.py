@@ -173,21 +173,17 @@ class Door:
 def serve_orders(door: Door) -> None:
     """Be the agent's thread until it is to end: wait for the order to run, run, and wait again."""
     agent, state = door.agent, door.agent._state
-    local.enter(door)
-    try:
-        while (order := _next_order(agent)) is not None:
-            state.current = order
-            door.visitors.open()
-            try:
-                agent.run()
-            except Exception as error:  # noqa: BLE001 - a door: before_loop, or an overridden run(), is the user's
-                order.error = error
-                agent._faults.failed(error, "run()")
-            finally:
-                order.begun.set()
-            door.visitors.close()
-    finally:
-        local.leave()
+    while (order := _next_order(agent)) is not None:
+        state.current = order
+        door.visitors.open()
+        try:
+            agent.run()
+        except Exception as error:  # noqa: BLE001 - a door: before_loop, or an overridden run(), is the user's
+            order.error = error
+            agent._faults.failed(error, "run()")
+        finally:
+            order.begun.set()
+        door.visitors.close()
 
 
 def _next_order(agent: Agent) -> RunOrder | None:

@@ -7,7 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable
 
-from agentlab.errors import ConfigurationError
+from agentlab.errors import ConfigurationError, DeadlockError
 
 ON_ERROR = ("continue", "stop", "restart")
 
@@ -21,6 +21,14 @@ def checked_on_error(value: str) -> str:
     if value not in ON_ERROR:
         raise ConfigurationError(f"on_error is {value!r}; allowed are {', '.join(ON_ERROR)}")
     return value
+
+
+def brief_error(error: BaseException) -> str:
+    """Give type and text of an exception in one line, without its notes, such as the traceback of another process."""
+    lines = traceback.format_exception_only(type(error), error)  # not str(error): a user's class may raise there
+    notes = getattr(error, "__notes__", None)
+    first = lines[-1] if isinstance(error, SyntaxError) and not notes else lines[0]
+    return " ".join(first.split())
 
 
 class Faults:
@@ -39,9 +47,11 @@ class Faults:
     def failed(self, error: BaseException, what: str) -> None:
         """Take note of an exception in a handler, a timer or a hook, and act as `on_error` says."""
         self.last = "".join(traceback.format_exception(error))
-        # The last line of a traceback, not str(error): a user's class may raise there.
-        brief = traceback.format_exception_only(error)[-1].strip()
-        self._logger.error("%s raised %s\n%s", what, brief, self.last.rstrip())
+        brief = brief_error(error)
+        if isinstance(error, DeadlockError):  # met by every agent of the circle, and no line of theirs is to blame alone
+            self._logger.error("%s raised %s", what, brief)
+        else:
+            self._logger.error("%s raised %s\n%s", what, brief, self.last.rstrip())
         with self._lock:  # last: whoever has seen the count finds the rest done
             self.errors += 1
         mode = self._on_error()

@@ -23,7 +23,7 @@ from agentlab.wire.address import (
     address_to_host_port,
 )
 from agentlab.wire.channel import AgentChannel
-from agentlab.wire.kinds import AgentAddressKind, AgentChannelKind, guess_kind
+from agentlab.wire.kinds import AgentAddressKind, AgentChannelKind, guess_kind, shown
 
 Address = AgentAddress | AgentChannel
 
@@ -105,7 +105,7 @@ class Links:
 
     def bind(self, kind_text: str, alias: str | None, handler: Any, where: Where) -> Address:
         """Bind a socket, or the sockets of a channel; give the address."""
-        kind = guess_kind(kind_text)
+        kind = _kind_to_bind(kind_text)
         self._check_free(alias)
         check_serializer(where.serializer, where.transport)
         if kind.requires_handler() and handler is None:
@@ -168,6 +168,12 @@ class Links:
         self.puts.clear()
         for link in links:
             link.close(linger)
+
+
+def _kind_to_bind(text: str) -> AgentAddressKind | AgentChannelKind:
+    if text in _BINDERS or text in ("ASYNC_REQ", "SYNC_SUB"):  # the latter two have an error of their own
+        return guess_kind(text)
+    raise WrongAddressError(f"{shown(text)} is no kind of socket to bind; there are {', '.join(_BINDERS)}")
 
 
 def _is_served(link: Link) -> bool:

@@ -106,6 +106,8 @@ class PullLink(Link):
         try:
             for message in left:
                 call(message)
+                if self.closed:  # the handler has closed its own socket
+                    return
         except BaseException:
             self._backlog.extend(left)  # one bad message of a batch harms no other
             raise

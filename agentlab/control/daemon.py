@@ -11,15 +11,17 @@ from collections.abc import Callable
 from typing import Any, Final, Self
 
 from agentlab.control import frames
+from agentlab.control.answers import Handler, Later
 from agentlab.control.auth import Peer
 from agentlab.control.counters import Counters
 from agentlab.control.listener import listen_tcp, listen_unix
 from agentlab.control.loop import IOLoop
 from agentlab.control.preamble import OPAQUE_METADATA, Metadata, Preamble
 from agentlab.control.security import ControlSecurity
-from agentlab.control.serving import Handler, Later, Serving, Visitor
+from agentlab.control.serving import Serving
 from agentlab.control.session import Session
 from agentlab.control.stream import Stream
+from agentlab.control.visitor import Visitor
 from agentlab.control.workers import WorkerPool
 from agentlab.errors import RefusedError, WrongAddressError
 
@@ -94,8 +96,8 @@ class ControlDaemon:
         """Let somebody else serve connections in a thread of his own.
 
         Args:
-            adopt: Called in some thread after each call that was answered by a :class:`Later`, with the connection as a :class:`Visitor`; when it
-                gives True, the connection is his until he lets it leave.
+            adopt: Called in some thread after each call that was answered by a :class:`Later`, with the connection as a
+                :class:`Visitor`; when it gives True, the connection is his until he lets it leave.
         """
         self._serving.adopt = adopt
 

@@ -263,7 +263,8 @@ class IOLoop:
     def _expire(self, session: Session) -> None:
         session.watched = math.inf
         expires = session.expires()
-        if expires is None or session.stream.sock.fileno() not in (self._selector.get_map() or {}):
+        number = session.stream.sock.fileno()
+        if expires is None or number < 0 or number not in (self._selector.get_map() or {}):
             return  # complete meanwhile, or with a worker, who looks at the clock himself
         if expires > time.monotonic():
             self._watch_clock(session)  # it turned out to be a longer message

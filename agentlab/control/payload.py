@@ -18,6 +18,7 @@ from typing import Any
 from agentlab.control import plain
 from agentlab.control.security import ControlSecurity
 from agentlab.errors import RefusedError, SerializationError
+from agentlab.wire.pickles import carry_spawned_main
 
 PROTOCOL = 5
 
@@ -63,7 +64,6 @@ def dumps(value: Any, *, security: str | None = None, by_value: Iterable[str] = 
             return _dumps_by_value(value, ())
         if b"__main__" not in data and b"__mp_main__" not in data:
             return data
-        modules = tuple(name for name in ("__mp_main__",) if name in sys.modules)
     return _dumps_by_value(value, modules)
 
 
@@ -102,6 +102,7 @@ def _dumps_plain(value: Any) -> bytes:
 def _dumps_by_value(value: Any, modules: tuple[str, ...]) -> bytes:
     import cloudpickle  # takes 10 ms to import, and most processes send only plain data
 
+    carry_spawned_main()
     try:
         if not modules:
             return bytes(cloudpickle.dumps(value, PROTOCOL))

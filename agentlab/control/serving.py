@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import threading
 import traceback
 from collections.abc import Callable, Iterator
@@ -12,9 +11,11 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from agentlab.control import frames
+from agentlab.control.answers import Handler, Later
 from agentlab.control.auth import Peer
 from agentlab.control.counters import Counters
 from agentlab.control.session import Session
+from agentlab.control.visitor import Visitor
 from agentlab.control.workers import WorkerPool
 from agentlab.settings import LEAST_MESSAGE_SIZE, config
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[bytes, Peer], "bytes | Later"]
 
 REST_PATIENCE: Final = 0.05
 """Seconds that a worker waits for the rest of a message; then the I/O thread does."""
@@ -34,48 +34,6 @@ AT_ONCE: Final = 32 * 1024
 MOST_WAITING: Final = 10_000
 MOST_WAITING_BYTES: Final = 64 * 1024 * 1024
 """Oneway calls that may wait for a worker in memory; more stay in the senders' sockets, and then the senders wait."""
-
-
-class Later:
-    """What a handler gives instead of an answer that comes later, from another thread: no worker waits for it.
-
-    Args:
-        start: Called once, with a function that is to be called once with the answer, from any thread.
-    """
-
-    def __init__(self, start: Callable[[Callable[[bytes], None]], object]) -> None:
-        self.start = start
-
-    def wait(self) -> bytes:
-        """Start, and wait for the answer in this thread."""
-        answers: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        self.start(answers.put)
-        return answers.get()
-
-
-class Visitor:
-    """A connection that somebody else than the workers serves, in a thread of his own: an agent's loop.
-
-    Args:
-        session: The connection.
-        serving: Whose it was.
-    """
-
-    def __init__(self, session: Session, serving: Serving) -> None:
-        self._session = session
-        self._serving = serving
-
-    def fileno(self) -> int:
-        """Give the descriptor that is readable when there is something to serve."""
-        return self._session.stream.sock.fileno()
-
-    def serve(self) -> bool:
-        """Serve what can be read, in this thread; tell whether the connection is still a visitor. Never waits for it."""
-        return self._serving.serve_visitor(self._session)
-
-    def leave(self) -> None:
-        """Give the connection back to the daemon."""
-        self._serving.leave(self._session)
 
 
 class Serving:

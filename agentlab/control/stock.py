@@ -14,8 +14,8 @@ import Pyro5.socketutil
 import serpent
 
 from agentlab.control import frames
+from agentlab.control.answers import Handler
 from agentlab.control.preamble import Metadata
-from agentlab.control.serving import Handler
 from agentlab.control.session import Session
 
 log = logging.getLogger(__name__)

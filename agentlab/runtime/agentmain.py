@@ -17,12 +17,13 @@ from typing import Any
 
 import cloudpickle
 
+from agentlab.agent import local
 from agentlab.agent.agent import Agent
 from agentlab.agent.calls import RunOrder
 from agentlab.agent.door import Door, serve_orders
-from agentlab.agent.faults import checked_on_error
+from agentlab.agent.faults import brief_error, checked_on_error
 from agentlab.control.daemon import ControlDaemon
-from agentlab.errors import AgentLabError, ConfigurationError
+from agentlab.errors import AgentLabError, ConfigurationError, NameTakenError
 from agentlab.nameserver.client import Heartbeat, NameServerClient
 from agentlab.runtime.child import ChildLink
 from agentlab.runtime.directory import NameDirectory
@@ -116,6 +117,8 @@ class HostedAgent:
         agent._directory = directory
         self._stack.callback(directory.close)
         agent._loop.owner = threading.get_ident()
+        local.enter(self.door)  # until the very end: on_init and on_stop may use proxies, too
+        self._stack.callback(local.leave)
         agent.on_init()
         self.daemon.start()
         self._register()
@@ -139,7 +142,13 @@ class HostedAgent:
             "started": time.time(),
             "tags": list(spec.tags),
         }
-        registration = self._names.register(spec.name, self.uri, instance=self.instance, metadata=metadata, lease=config["LEASE"])
+        try:
+            registration = self._names.register(
+                spec.name, self.uri, instance=self.instance, metadata=metadata, lease=config["LEASE"]
+            )
+        except NameTakenError as error:  # the name server's own advice is an option that agents do not have
+            found = str(error).rpartition(";")[0]
+            raise NameTakenError(f"{found}; shut that one down, or choose another name") from None
         self._stack.callback(self._unregister)
         heartbeat = Heartbeat(spec.nsaddr, registration)
         self._stack.callback(heartbeat.close)
@@ -175,8 +184,8 @@ def main(payload: bytes, link: ChildLink) -> None:
     spec: Spec = cloudpickle.loads(payload)
     try:
         hosted = HostedAgent(spec)
-    except Exception:  # noqa: BLE001 - the main of a child: the starter gets the traceback
-        link.failed(traceback.format_exc())
+    except Exception as error:  # noqa: BLE001 - the main of a child: the starter gets the traceback
+        link.failed(_failure(spec, error))
         return
     agent, state = hosted.agent, hosted.agent._state
     _handle_signals(agent)
@@ -187,12 +196,12 @@ def main(payload: bytes, link: ChildLink) -> None:
     try:
         if spec.run:
             order = state.ask_run()
-            agent._loop.post(lambda: _tell_start(link, ready, agent, order))  # the first thing that the running loop does
+            agent._loop.post(lambda: _tell_start(spec, link, ready, agent, order))  # the first thing that the running loop does
         else:
             link.ready(ready)
         hosted.serve()
         if not link.said:
-            link.failed(agent.last_error() or "the agent ended before it ran")
+            link.failed(f"agent {spec.name!r} ended before it ran\n{agent.last_error()}".rstrip())
     finally:
         hosted.close()
         _end_context_soon()
@@ -202,12 +211,18 @@ def main(payload: bytes, link: ChildLink) -> None:
         os._exit(RESTART_CODE)
 
 
-def _tell_start(link: ChildLink, ready: bytes, agent: Agent, order: RunOrder) -> None:
+def _failure(spec: Spec, error: BaseException) -> str:
+    """Give why an agent has not started: one line, then the traceback."""
+    why = brief_error(error).removeprefix(f"{type(error).__module__}.")
+    return f"agent {spec.name!r} failed while starting: {why}\n{''.join(traceback.format_exception(error))}"
+
+
+def _tell_start(spec: Spec, link: ChildLink, ready: bytes, agent: Agent, order: RunOrder) -> None:
     """Tell the starter how the first run began. In the loop's thread: in the running loop, or after a run that failed."""
     if order.error is None:
         link.ready(ready)
         return
-    link.failed("".join(traceback.format_exception(order.error)))
+    link.failed(_failure(spec, order.error))
     agent._state.restart_asked = False
     agent.shutdown()
 

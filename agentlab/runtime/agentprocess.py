@@ -8,6 +8,7 @@ import secrets
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -16,6 +17,7 @@ from agentlab.agent.agent import Agent
 from agentlab.errors import AgentLabError, AgentStartError
 from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.places import nameserver_address
+from agentlab.runtime import started
 from agentlab.runtime.agentmain import RESTART_CODE, TARGET, Ready, Spec, dump_spec
 from agentlab.runtime.child import Child, install_quiet_interrupt, start_child
 from agentlab.runtime.proxy import Proxy
@@ -81,12 +83,23 @@ class AgentProcess:
         self._ready: Ready | None = None
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._ended = threading.Event()
+        self._ended.set()
         self._wanted = True
 
     @property
     def nsaddr(self) -> SocketAddress:
         """The name server's address."""
         return self._spec.nsaddr
+
+    @property
+    def instance(self) -> str:
+        """By what the name server tells this incarnation of the agent from others."""
+        return self._spec.instance
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was not started, or has ended and is not being started again."""
+        return self._ended.is_set()
 
     @property
     def pid(self) -> int | None:
@@ -106,11 +119,21 @@ class AgentProcess:
 
         Raises:
             AgentStartError: it failed (with its traceback), died, or took too long; nothing of it is left (a RuntimeError).
+                Or it runs already.
             ConfigurationError: class or attributes cannot be sent to another process.
         """
+        if self.is_alive():
+            raise AgentStartError(f"agent {self.name!r} was started already and lives; shut it down first")
+        self._wanted = True
         self._spec.run = run
         install_quiet_interrupt()
-        self._launch()
+        self._ended.clear()
+        started.note(self)
+        try:
+            self._launch()
+        except BaseException:
+            self._ended.set()
+            raise
         return self.name
 
     def _launch(self) -> None:
@@ -137,24 +160,41 @@ class AgentProcess:
         if child.exitcode == RESTART_CODE and self._wanted:
             threading.Thread(target=self._restart, name="agentlab-restart", daemon=True).start()
             return
-        if child.exitcode != 0:
+        if child.exitcode != 0 or self._left_its_socket():
             self._clean_up()
         self._ended.set()
 
+    def _left_its_socket(self) -> bool:
+        """Tell whether it ended without closing anything, as by ``os._exit(0)``."""
+        _, _, path = "" if self._ready is None else self._ready.uri.partition("/u:")
+        return bool(path) and Path(path).exists()
+
     def _restart(self) -> None:
+        again = False
+        try:
+            again = self._start_again()
+        finally:
+            if not again:
+                self._ended.set()
+
+    def _start_again(self) -> bool:
         now = time.monotonic()
         if len(self._restarts) == MOST_RESTARTS and now - self._restarts[0] < RESTART_PERIOD:
             log.error("agent %r failed %d times within %g s: not started again", self.name, MOST_RESTARTS + 1, RESTART_PERIOD)
-            self._ended.set()
-            return
+            return False
         self._restarts.append(now)
         time.sleep(RESTART_DELAY * (2 ** (len(self._restarts) - 1)))
+        if not self._wanted:
+            return False
         self._spec.run = True
         try:
             self._launch()
         except AgentLabError as error:
             log.error("agent %r could not be started again: %s", self.name, error)  # noqa: TRY400 - the text has the child's traceback
-            self._ended.set()
+            return False
+        if not self._wanted and self._child is not None:
+            self._child.terminate()  # it was given up meanwhile
+        return True
 
     def _clean_up(self) -> None:
         """Take away what a dead agent could not: its socket files, and its name if it still is that very agent's."""
@@ -168,8 +208,11 @@ class AgentProcess:
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, up to `timeout` seconds; restarts are not its end."""
-        if self._child is not None:
-            self._ended.wait(timeout)
+        self._ended.wait(timeout)
+
+    def expect_end(self) -> None:
+        """Do not start it again, whatever it ends of."""
+        self._wanted = False
 
     def kill(self) -> None:
         """End it now, with SIGKILL; its name is taken away."""

@@ -13,6 +13,7 @@ from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
 from agentlab.errors import (
+    CallTimeoutError,
     ConnectError,
     NameServerError,
     RefusedError,
@@ -86,10 +87,10 @@ class Caller:
             return here.execute(method, args, kwargs, safe=safe)  # an agent's call of itself: the loop is this thread
         payload = self._payload(method, args, kwargs, safe)
         behalf = behalf if here is None else here
-        answer = self._exchange(payload, safe, timeout, behalf)
+        answer = self._exchange(method, payload, safe, timeout, behalf)
         if answer[:1] == UNIMPORTABLE:
             again = self._payload(method, args, kwargs, safe, by_value=(answer[1:].decode("utf-8", "replace"),))
-            answer = self._exchange(again, safe, timeout, behalf)
+            answer = self._exchange(method, again, safe, timeout, behalf)
         kind, content = answer[:1], answer[1:]
         if kind == RESULT:
             return loads(content)
@@ -100,7 +101,14 @@ class Caller:
     def cast(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, timeout: float | None = None
     ) -> None:
-        """Call a method without waiting for it; returns when the call is sent, within `timeout` seconds if given."""
+        """Call a method without waiting for it; returns when the call is sent.
+
+        Raises:
+            ConnectError: the agent is not there.
+            CallTimeoutError: it could not be sent within `timeout` seconds (None: ``config['PATIENCE']``), as to a frozen agent
+                that has too much to read already; it does not run.
+        """
+        timeout = config["PATIENCE"] if timeout is None else timeout
         payload = self._payload(method, args, kwargs, safe, waits=False)
         try:
             self._client.cast(payload, timeout=timeout)
@@ -125,18 +133,25 @@ class Caller:
         except (SerializationError, RefusedError) as error:
             raise type(error)(f"the arguments of {method}() for agent {self.name!r} cannot be sent: {error}") from None
 
-    def _exchange(self, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
+    def _exchange(self, method: str, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         with local.waiting(self.uri, safe=safe):
             try:
-                return self._send(payload, safe, timeout, behalf)
+                return self._send(method, payload, safe, timeout, behalf)
             except ConnectError:
                 self._move()
-                return self._send(payload, safe, timeout, behalf)
+                return self._send(method, payload, safe, timeout, behalf)
 
-    def _send(self, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
+    def _send(self, method: str, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         client = self._safe_client if safe else self._client
         watch = Watch(self.name, self.uri, self.probe, safe=safe, behalf=behalf)
-        return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=watch.step)
+        try:
+            return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=watch.step)
+        except CallTimeoutError as error:
+            if error.__cause__ is not None or timeout is None:
+                raise  # the watch's own, which says more
+            raise CallTimeoutError(
+                f"agent {self.name!r} did not answer {method}() within {timeout:g} s; the call may have run, or may run yet"
+            ) from None
 
     def _move(self) -> None:
         """Look the agent up again, for it may have been started again elsewhere.

@@ -13,6 +13,7 @@ import psutil
 
 from agentlab.errors import AgentLabError, MessageTimeoutError
 from agentlab.nameserver.client import NameServerClient, Registration
+from agentlab.runtime import started
 from agentlab.runtime.calling import Caller
 from agentlab.transport.ipc import sweep_stale
 
@@ -30,7 +31,7 @@ def is_agent(registration: Registration) -> bool:
 
 
 class Ending:
-    """Ends the agents that a name server knows, also those that come meanwhile.
+    """Ends the agents that a name server knows, also those that come meanwhile, and those that this program has started there.
 
     Args:
         names: The name server.
@@ -41,6 +42,7 @@ class Ending:
         self._names = names
         self._timeout = timeout
         self._known: dict[str, Registration] = {}  # by instance
+        self._nameless: set[str] = set()  # instances of our own that were asked by signal
 
     def run(self) -> None:
         """Ask, wait, kill, wait.
@@ -55,27 +57,38 @@ class Ending:
             while left := self._left(pool):
                 now = time.monotonic()
                 if now > began + self._timeout:
-                    raise self._late(left)
+                    names = ", ".join(sorted(map(repr, left)))
+                    raise MessageTimeoutError(
+                        f"agents not shutdown after {self._timeout:g} s: {names}; call it again, or end their processes"
+                    )
                 if not killed and now > began + self._timeout / 2:
                     killed = True
-                    self._kill(left, pool)
+                    self._kill(pool)
                 time.sleep(pause)
                 pause = min(LONG, pause * 1.2)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _left(self, pool: ThreadPoolExecutor) -> list[Registration]:
-        """Give those that still have their name or their process; ask those to end that are new."""
+    def _left(self, pool: ThreadPoolExecutor) -> set[str]:
+        """Ask those to end that are new; give the names of those that still have their name or their process."""
         listed = {r.instance: r for r in self._names.list().values() if is_agent(r)}
         for instance in listed.keys() - self._known.keys():
             self._known[instance] = listed[instance]
             pool.submit(_ask, listed[instance], "shutdown")
-        self._known.update(listed)
-        return [r for r in self._known.values() if r.instance in listed or find_process(r) is not None]
+        left = {r.name for r in self._known.values() if r.instance in listed or find_process(r) is not None}
+        for agent in started.unfinished(self._names.address):
+            left.add(agent.name)
+            agent.expect_end()
+            if agent.instance not in self._known and agent.instance not in self._nameless:
+                self._nameless.add(agent.instance)
+                agent.terminate()
+        return left
 
-    def _kill(self, left: list[Registration], pool: ThreadPoolExecutor) -> None:
+    def _kill(self, pool: ThreadPoolExecutor) -> None:
         """End those that did not hear, or could not: by signal on this machine, by call elsewhere."""
-        for registration in left:
+        for agent in started.unfinished(self._names.address):
+            agent.kill()
+        for registration in [r for r in self._names.list().values() if is_agent(r)]:
             process = find_process(registration)
             if process is not None:
                 with contextlib.suppress(psutil.Error):
@@ -85,13 +98,12 @@ class Ending:
                 pool.submit(_ask, registration, "kill")
                 continue
             self._names.remove(registration.name, instance=registration.instance)
+        for registration in self._known.values():  # those that have lost their name meanwhile, as frozen ones do
+            process = find_process(registration)
+            if process is not None:
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
         sweep_stale()
-
-    def _late(self, left: list[Registration]) -> MessageTimeoutError:
-        names = ", ".join(sorted(repr(registration.name) for registration in left))
-        return MessageTimeoutError(
-            f"agents not shutdown after {self._timeout:g} s: {names}; call it again, or end their processes"
-        )
 
 
 def _ask(registration: Registration, method: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 import weakref
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 from agentlab.errors import AgentLabError, MessageTimeoutError
 from agentlab.nameserver.client import Change, NameServerClient, Registration, Watch
+from agentlab.nameserver.places import numeric_host
 from agentlab.runtime.child import Child
 from agentlab.runtime.ending import Ending
 from agentlab.runtime.nsmain import start_nameserver
@@ -18,6 +20,17 @@ from agentlab.settings import NAMESERVER_VARIABLE
 from agentlab.wire.address import SocketAddress
 
 STEP = 0.005
+
+
+def is_gone(address: SocketAddress) -> bool:
+    """Tell whether nobody listens there any more. One that is frozen, or cannot be reached, is not known to be gone."""
+    try:
+        socket.create_connection((numeric_host(address.host), address.port), timeout=1.0).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class NSProxy:
@@ -115,10 +128,14 @@ class NSProxy:
         Ending(self._names, timeout).run()
 
     def shutdown(self, timeout: float = 10.0) -> None:
-        """Shut every agent down, then the name server. Args and Raises: as for :meth:`shutdown_agents`."""
-        self.shutdown_agents(timeout)
-        self._names.shutdown()
-        self._wait_until_gone(time.monotonic() + max(timeout, 1.0))
+        """Shut every agent down, then the name server. Nothing is done where it has gone, so twice is fine.
+
+        Args and Raises: as for :meth:`shutdown_agents`.
+        """
+        if not is_gone(self._names.address):
+            self.shutdown_agents(timeout)
+            self._names.shutdown()
+            self._wait_until_gone(time.monotonic() + max(timeout, 1.0))
         if os.environ.get(NAMESERVER_VARIABLE) == str(self._names.address):
             del os.environ[NAMESERVER_VARIABLE]
         self.release()
@@ -184,8 +201,9 @@ class NameServer:
         self.proxy().shutdown_agents(timeout)
 
     def shutdown(self, timeout: float = 10.0) -> None:
-        """Shut every agent down, then the name server."""
-        self.proxy().shutdown(timeout)
+        """Shut every agent down, then the name server; twice is fine."""
+        if self.addr is None or not is_gone(self.addr):
+            self.proxy().shutdown(timeout)
         self.join(timeout)
 
     def is_alive(self) -> bool:

@@ -213,7 +213,8 @@ class Proxy:
         return f"<Proxy of agent {self._core.name!r} at {self._core.caller.uri}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Proxy) and other._core.caller.uri == self._core.caller.uri
+        # By name, not by URI: an agent that was started again is the same one.
+        return isinstance(other, Proxy) and (other._core.name, other._core.nsaddr) == (self._core.name, self._core.nsaddr)
 
     def __hash__(self) -> int:
         return hash(self._core.name)

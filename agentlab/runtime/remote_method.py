@@ -32,6 +32,7 @@ class RemoteMethod:
         self._limit = limit
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it; give its result, or None (oneway), a Future (future) or something to await (aio)."""
         caller, name, safe, flavor = self._caller, self.__name__, self._safe, self._flavor
         if flavor == "call":
             return caller.call(name, args, kwargs, safe=safe, timeout=self._limit)

@@ -61,7 +61,8 @@ def run_agent(
         transport: Transport of its sockets; None: ``config['TRANSPORT']``.
         safe: Whether calls of this proxy are safe by default; None: ``config['SAFE']``.
         attributes: Attributes to set before ``on_init``.
-        on_error: What an exception in a handler does: ``continue``, ``stop`` or ``restart``; None: what the class says.
+        on_error: What an exception in a handler does: ``continue``, ``stop`` or ``restart`` (by this process, as long as it
+            lives; five times within 10 s at most); None: what the class says.
         detach: Whether it outlives this process.
         inline: Run it in a thread of this process instead, for debuggers.
         start_method: ``forkserver`` or ``spawn``; None: ``config['START_METHOD']``.

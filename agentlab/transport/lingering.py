@@ -117,10 +117,10 @@ def _ends(connection: socket.socket) -> tuple[str, str]:
 
 
 def _is_open_elsewhere(connection: socket.socket) -> bool:
-    """Tell whether another descriptor of this process is the same socket."""
-    own, inode = connection.fileno(), os.fstat(connection.fileno()).st_ino
+    """Tell whether a descriptor of this process that we do not hold ourselves is the same socket."""
+    own, inode = {held.connection.fileno() for held in _held}, os.fstat(connection.fileno()).st_ino
     for entry in Path("/proc/self/fd").iterdir():
         with contextlib.suppress(OSError):
-            if int(entry.name) != own and entry.stat().st_ino == inode and stat.S_ISSOCK(entry.stat().st_mode):
+            if int(entry.name) not in own and entry.stat().st_ino == inode and stat.S_ISSOCK(entry.stat().st_mode):
                 return True
     return False

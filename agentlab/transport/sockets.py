@@ -20,13 +20,14 @@ from agentlab.transport import lingering, security
 from agentlab.transport.context import context
 from agentlab.transport.ipc import IpcClaim, ipc_path
 from agentlab.wire.address import SocketAddress
+from agentlab.wire.message import LEAST_BUFFER
 
 Frame = Any
 """A frame: bytes, or on receipt a buffer that was not copied."""
 
 ROLES: dict[str, int] = {
     "REQ": zmq.REQ,
-    "REP": zmq.REP,
+    "REP": zmq.ROUTER,  # libzmq's REP swallows an honest request after one without an envelope whose sender is gone
     "PUSH": zmq.PUSH,
     "PULL": zmq.PULL,
     "PUB": zmq.XPUB,  # an XPUB tells who subscribes and when a subscriber is too slow
@@ -35,6 +36,7 @@ ROLES: dict[str, int] = {
     "DEALER": zmq.DEALER,
 }
 
+BACKLOG = 1024  # connections waiting to be accepted; of more, each would wait a second to try again
 RECONNECT_MS = 20
 RECONNECT_MAX_MS = 1000
 ZERO_COPY = 64 * 1024  # bytes from which a frame is handed over instead of copied; below, copying is faster
@@ -65,12 +67,17 @@ class Socket:
         self._set_options(config["HWM"] if hwm is None else hwm)
         self.send_bytes: Callable[[bytes], object] = _base_send.__get__(self.z)
         """Send one small frame, blocking: the shortest way there is."""
+        self._envelope: list[bytes] = []  # REP: where the answer goes; empty: nowhere
+        if role == "REP":
+            self.send_bytes = self.send
+            self.drain_messages = self._drain_requests  # type: ignore[method-assign]
 
     def _set_options(self, hwm: int) -> None:
         z = self.z
         z.set_hwm(hwm)
         z.linger = 0  # close() says how long to wait
         z.setsockopt(zmq.MAXMSGSIZE, self._limit)
+        z.setsockopt(zmq.BACKLOG, BACKLOG)
         z.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         z.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         z.copy_threshold = ZERO_COPY
@@ -179,6 +186,11 @@ class Socket:
         parts = frames if isinstance(frames, (list, tuple)) else (frames,)
         for part in parts:
             self._check_size(part)
+        if self.role == "REP":
+            envelope, self._envelope = self._envelope, []
+            if envelope:
+                self._send_parts([*envelope, *parts], 0)
+            return
         if timeout is None:
             self._send_parts(parts, 0)
             return
@@ -239,6 +251,10 @@ class Socket:
                 data = recv(_NOBLOCK)
             except _Again:
                 return True
+            except zmq.ZMQError:
+                if self.closed:  # by the handler of the message before
+                    return True
+                raise
             deliver(data)
         return False
 
@@ -251,8 +267,31 @@ class Socket:
                 frames: list[Frame] = [recv(_NOBLOCK)]
             except _Again:
                 return True
+            except zmq.ZMQError:
+                if self.closed:  # by the handler of the message before
+                    return True
+                raise
             while more(_RCVMORE):
                 frames.append(self._part())
+            deliver(frames)
+        return False
+
+    def _drain_requests(self, limit: int, deliver: Callable[[list[Frame]], object]) -> bool:
+        """Do what :meth:`drain_messages` does, on REP; what has no envelope is delivered as no frames, and gets no answer."""
+        recv = self.z.recv
+        more = self.z.getsockopt
+        for _ in range(limit):
+            try:
+                part = recv(_NOBLOCK)
+            except _Again:
+                return True
+            envelope, frames = [part], []
+            while part and more(_RCVMORE):
+                part = recv()
+                envelope.append(part)
+            while more(_RCVMORE):
+                frames.append(self._part())
+            self._envelope = envelope if frames else []
             deliver(frames)
         return False
 
@@ -273,7 +312,8 @@ class Socket:
 
     def _part(self) -> Frame:
         frame = self.z.recv(copy=False)
-        return frame.bytes if len(frame) < ZERO_COPY else frame.buffer
+        # A frame of an array is handed over whatever its size: what shares its memory can be written, bytes cannot.
+        return frame.bytes if len(frame) < LEAST_BUFFER else frame.buffer
 
     def recv(self, timeout: float | None) -> list[Frame]:
         """Wait for one message and give its frames.

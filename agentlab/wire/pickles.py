@@ -6,6 +6,7 @@ Reading a pickle runs what it says: only from peers that have proved the lab's k
 from __future__ import annotations
 
 import pickle
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -27,7 +28,7 @@ _PROTOCOL: Final = 5
 # A pickle that names __main__ would import it at the receiver, where it is another module. Without the opcode 0x93 it
 # imports nothing; looking for one byte first takes a third of the time of looking for the name.
 _STACK_GLOBAL: Final = 0x93
-_MAIN: Final = b"__main__"
+_MAIN: Final = b"_main__"  # of __main__, and of __mp_main__: the same module in a process that multiprocessing spawned
 _END: Final = object()
 _ATOMS: Final = frozenset({int, float, bool, str, bytes, complex, type(None)})
 
@@ -87,6 +88,15 @@ class _PickleFamily(Serializer):
         return value
 
 
+def carry_spawned_main() -> None:
+    """Have cloudpickle carry ``__mp_main__`` by value, as it does ``__main__``: no receiver has the same one."""
+    module = sys.modules.get("__mp_main__")
+    if module is not None and module.__name__ == "__mp_main__":
+        import cloudpickle
+
+        cloudpickle.register_pickle_by_value(module)
+
+
 class CloudpickleSerializer(_PickleFamily):
     """cloudpickle for every message: slower than ``pickle``, which takes it by itself where it is needed."""
 
@@ -95,6 +105,7 @@ class CloudpickleSerializer(_PickleFamily):
     def _dump(self, value: Any, callback: _BufferCallback) -> bytes:
         import cloudpickle  # slow to import, and seldom wanted
 
+        carry_spawned_main()
         return bytes(cloudpickle.dumps(value, protocol=_PROTOCOL, buffer_callback=callback))
 
     def _load(self, data: Frame, buffers: Iterable[Any]) -> Any:

@@ -14,8 +14,8 @@ msgpack     the same and bytes; keys of dicts keep their type; integers of 64 bi
 =========== =====================================================================================================
 
 A member of a string enumeration arrives over json and msgpack as plain text, a NumPy float as a float. Other NumPy
-data want a pickle: buffers of 4096 bytes or more are then sent and received without being copied (not by dill), and
-an array received so is read-only; a smaller one is writable.
+data want a pickle: buffers of 4096 bytes or more are then sent and received without being copied (not by dill). An array
+received so shares the memory of its frame, and can be written where that can: in what agentlab's sockets give it can.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ ns = run_nameserver()
 try:
     run_agent("Camera", base=Camera)
 except AgentStartError as error:
-    print(str(error).splitlines()[-1])
+    print(str(error).splitlines()[0])
 print(ns.agents())
 
 process = AgentProcess("Alice")

@@ -1,29 +1,26 @@
-from agentlab import Agent, AgentAddress, RefusedError, config, run_agent, run_nameserver
+from agentlab import Agent, RefusedError, config, run_agent, run_nameserver
 from agentlab.testing import wait_agent_attr
 
 config["SECURITY"] = "none"
 config["SERIALIZER"] = "json"
 
 
-class Source(Agent):
-    def on_init(self):
-        self.bind("PUSH", alias="numbers", transport="tcp", addr="127.0.0.1")
-
-    def where(self):
-        return str(self.addr("numbers").address)
-
-
 class Sink(Agent):
-    def listen(self, place):
+    def on_init(self):
         self.got = []
-        self.connect(AgentAddress("tcp", place, "PUSH", "server", "json"), handler=self.got.append)
+
+    def take(self, message):
+        self.got.append(message)
 
 
 ns = run_nameserver()
-source, sink = run_agent("Source", base=Source), run_agent("Sink", base=Sink)
+source, sink = run_agent("Source"), run_agent("Sink", base=Sink)
 
-sink.listen(source.where())
-source.send("numbers", [1, 2, 3], timeout=5)
+address = source.bind("PUSH", alias="numbers", transport="tcp", addr="127.0.0.1")
+print(address.transport, address.kind, address.serializer)
+
+sink.connect(("Source", "numbers"), handler="take")
+source.send("numbers", [1, 2, 3])
 wait_agent_attr(sink, "got", length=1)
 print(sink.got)
 

@@ -51,6 +51,32 @@ def test_an_array_is_not_copied_on_receipt(ns, kinds, serializer, transport):
     assert np.array_equal(receiver.last, array)
 
 
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_received_array_of_any_size_can_be_written(ns, transport):
+    def seen(agent, message):
+        agent.received.append([part.flags.writeable for part in message])
+        return message
+
+    sizes = [np.zeros(size) for size in (10, 1000, 5000, 100_000)]
+    server, client = run_agent("server", base=Meter), run_agent("client", base=Meter)
+    for agent in (server, client):
+        agent.set_method(seen=seen)
+    client.connect(server.bind("PUSH", alias="push", transport=transport), handler="seen")
+    client.connect(server.bind("PUB", alias="pub", transport=transport), handler="seen")
+    client.connect(server.bind("REP", handler="seen", transport=transport), alias="req")
+    client.connect(server.bind("ASYNC_REP", handler="seen", transport=transport), alias="async", handler="seen")
+    server.wait_for_subscribers("pub")
+    for array in sizes:
+        server.send("push", [array])
+        server.send("pub", [array])
+        client.send("async", [array])
+        (back,) = client.execute_as_method(lambda agent, sent: seen(agent, agent.send_recv("req", [sent])), array)
+        assert np.array_equal(back, array)
+    assert wait_agent_attr(client, length=4 * len(sizes))
+    assert wait_agent_attr(server, length=2 * len(sizes))
+    assert [*client.received, *server.received] == [[True]] * 6 * len(sizes)
+
+
 def test_dill_carries_arrays_too(ns):
     sender, receiver = pair(ns, serializer="dill")
     sender.send("out", np.ones((10, 1000)))

@@ -223,3 +223,10 @@ def test_how_many_positions_a_callable_takes():
     assert not accepts_positions(lambda a: None, 2)
     assert accepts_positions(lambda a, b=1: None, 1)
     assert accepts_positions(lambda *a: None, 7)
+
+
+def test_an_unknown_method_is_named_with_the_nearest():
+    with pytest.raises(HandlerError, match=r"^'metod' is no method of the agent; did you mean 'method'\? known names: 'method'"):
+        method_of(Owner(), "metod")
+    with pytest.raises(HandlerError, match=r"^'received' is no method; known names: "):
+        method_of(Owner(), "received")

@@ -198,16 +198,13 @@ def test_a_timeout_without_any_server(ns):
 
 
 def test_the_question_is_answered_when_the_server_comes_later(ns):
-    from agentlab import AgentAddress
-
-    server, client = pair(ns, echo)
-    address = server.addr("rep")
-    assert isinstance(address, AgentAddress)
+    server, client = run_agent("server"), run_agent("client")
+    address = server.bind("REP", alias="rep", handler=echo, addr="place", transport="ipc")
     server.close("rep")
+    client.connect(address, alias="req")
     answer = Background(client.send_recv, "req", "early", timeout=5)
-    place = str(address.address).rsplit("/", 1)[-1]
-    assert wait_condition(lambda: not answer.done(), timeout=0.1)
-    assert server.bind("REP", handler=echo, addr=place) == address
+    assert not wait_condition(answer.done, timeout=0.1)
+    assert server.bind("REP", handler=echo, addr="place", transport="ipc") == address
     assert answer.result() == "early"
 
 

@@ -147,12 +147,13 @@ def test_aliases_are_made_up_kept_and_not_used_twice(seen):
     assert timers.each(1.0, list, now=0.0, alias="mine") == "mine"
 
 
-@pytest.mark.parametrize("wrong", [-1, -0.001, math.inf, math.nan, "soon", None])
+@pytest.mark.parametrize("wrong", [-1, -0.001, math.inf, math.nan, "soon", "2", b"2", None, [1], 1j, 10**400])
 def test_times_that_cannot_be_are_refused(wrong):
     timers = Timers()
-    for start in (timers.each, timers.after):
-        with pytest.raises((ValueError, TypeError)):
+    for start, what in ((timers.each, "period"), (timers.after, "delay")):
+        with pytest.raises(ValueError, match=f"timer's {what} .*; give seconds, 0 or more") as refused:
             start(wrong, list, now=0.0)
+        assert repr(wrong) in str(refused.value)
     assert len(timers) == 0
 
 

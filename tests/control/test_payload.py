@@ -1,12 +1,18 @@
 """Values and exceptions as bytes."""
 
+import collections
 import contextlib
+import enum
 import pickle
 import subprocess
 import sys
 import threading
 import types
+from typing import NamedTuple
 
+import cloudpickle
+import msgpack
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +21,9 @@ from agentlab.control import payload, remote_errors
 from agentlab.control.payload import UnimportableError, dumps, loads
 from agentlab.control.remote_errors import error_from_bytes, error_to_bytes
 from agentlab.errors import ConfigurationError, ConnectError, RefusedError, RemoteError, SerializationError
+from agentlab.wire.address import AgentAddress, SocketAddress
+from agentlab.wire.channel import AgentChannel
+from agentlab.wire.serializers import get_serializer
 
 plain = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text() | st.binary(),
@@ -112,10 +121,106 @@ def test_a_constructor_that_fails():
         loads(dumps(Bad()))
 
 
-@pytest.mark.parametrize("value", [len, lambda: 1, object(), {1, 2}, [object()]])
+@pytest.mark.parametrize("value", [len, lambda: 1, object(), ValueError("x"), [object()], int, numpy.int64(1)])
 def test_functions_and_objects_are_refused_without_security(value):
     with pytest.raises(RefusedError, match="SECURITY"):
         dumps(value, security="none")
+
+
+PUSH = AgentAddress("tcp", "127.0.0.1:80", "PUSH", "server", "json")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        (),
+        (1, "a"),
+        [(1, (2, ())), [3]],
+        {1, 2},
+        frozenset({(1, 2)}),
+        {(1, 2): 3, PUSH: 4},
+        SocketAddress("::1", 5),
+        PUSH,
+        AgentAddress("ipc", "/tmp/ä", "PUB", "client", "msgpack"),
+        AgentChannel("SYNC_PUB", AgentAddress("tcp", "h:1", "PULL_SYNC_PUB", "server", "raw"), None),
+        ("bind", (PUSH,), {"addr": SocketAddress("h", 1)}, True),
+    ],
+)
+def test_collections_and_addresses_keep_their_type_without_security(value):
+    copy = loads(dumps(value, security="none"), security="none")
+    assert copy == value
+    assert type(copy) is type(value)
+    assert repr(copy) == repr(value)
+
+
+class Level(enum.IntEnum):
+    LOW = 7
+
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+
+
+@pytest.mark.parametrize(
+    ("value", "plain_value"),
+    [
+        (PUSH.kind, "PUSH"),
+        (Level.LOW, 7),
+        (numpy.float64(2.5), 2.5),
+        (Pair(1, 2), (1, 2)),
+        (collections.OrderedDict(a=1), {"a": 1}),
+        (collections.Counter("a"), {"a": 1}),
+        (bytearray(b"x"), b"x"),
+        (memoryview(b"x"), b"x"),
+    ],
+)
+def test_subclasses_arrive_as_plain_types_without_security(value, plain_value):
+    copy = loads(dumps(value, security="none"), security="none")
+    assert (type(copy), copy) == (type(plain_value), plain_value)
+
+
+def test_a_channel_keeps_its_uuid_without_security():
+    channel = AgentChannel("ASYNC_REP", PUSH.twin(), None)
+    assert loads(dumps(channel, security="none"), security="none").uuid == channel.uuid
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x92\xc7\x00\x01" * 5000 + b"\x90",
+        b"\x91" * 5000 + b"\x90",
+        msgpack.packb(msgpack.ExtType(4, b"\xff")),
+        msgpack.packb(msgpack.ExtType(4, b"no port")),
+        msgpack.packb(msgpack.ExtType(5, b"\x91" * 3000)),
+        msgpack.packb(msgpack.ExtType(5, msgpack.packb({"type": "address"}))),
+        msgpack.packb(msgpack.ExtType(5, msgpack.packb(msgpack.ExtType(5, b"")))),
+        msgpack.packb(msgpack.ExtType(9, b"")),
+        msgpack.packb([msgpack.ExtType(2, b""), [1]]),
+        b"\x81\x90\x01",
+    ],
+)
+def test_hostile_bytes_are_refused_without_security(data):
+    with pytest.raises(SerializationError):
+        loads(data, security="none")
+
+
+@given(st.binary(max_size=200))
+def test_garbage_raises_nothing_else_without_security(data):
+    with contextlib.suppress(SerializationError):
+        loads(data, security="none")
+
+
+def test_what_stands_in_a_spawned_main_travels_by_value(monkeypatch):
+    made = types.ModuleType("__mp_main__")  # as multiprocessing names the main module of a process that it spawned
+    exec("class Thing:\n    x = 5", made.__dict__)
+    monkeypatch.setitem(sys.modules, "__mp_main__", made)
+    data = [dumps(made.Thing())]
+    data += [get_serializer(name).encode(made.Thing()) for name in ("pickle", "cloudpickle")]
+    monkeypatch.delitem(sys.modules, "__mp_main__")
+    cloudpickle.unregister_pickle_by_value(made)
+    for each in data:
+        assert loads(each).x == 5
 
 
 def test_plain_values_that_do_not_fit():

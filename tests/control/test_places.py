@@ -61,10 +61,26 @@ def test_a_port_in_use_is_refused(kit):
         ControlDaemon(host="127.0.0.1", port=daemon.location.port)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may bind all ports")
-def test_a_port_of_root_is_refused():
-    with pytest.raises(OSError, match="Permission denied"):
-        ControlDaemon(host="127.0.0.1", port=80)
+def test_a_place_that_is_not_permitted_is_refused(tmp_path):
+    """In a process without privileges, as root may do anything; not with a low port, as some systems permit those to all."""
+    place = tmp_path / "closed"
+    place.mkdir(mode=0o500)
+    program = f"""
+import os
+from agentlab.control.daemon import ControlDaemon
+from agentlab.settings import config
+config["SECURITY"] = "none"  # the key is root's
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+try:
+    ControlDaemon(unixsocket={str(place / "s")!r})
+except OSError as error:
+    print(type(error).__name__, error.strerror)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert (done.stdout, done.stderr) == ("PermissionError Permission denied\n", "")
 
 
 def test_a_dead_process_s_file_is_replaced(kit):

@@ -159,3 +159,23 @@ def run_all(functions):
         thread.join(15.0)
         assert not thread.is_alive(), f"it hangs: {results}"
     return results
+
+
+def test_a_circle_is_logged_in_one_line_by_each_agent(capfd, ring):
+    a, *_ = ring
+    with pytest.raises(DeadlockError):
+        a.pass_on(3)
+    for agent in ring:
+        wait_until(lambda agent=agent: agent.error_count() == 1)
+        assert "Traceback" in agent.last_error()
+    logged = ""
+
+    def lines():
+        nonlocal logged
+        logged += "".join(capfd.readouterr())
+        return logged.splitlines()
+
+    wait_until(lambda: len(lines()) >= 3)
+    assert len(lines()) == 3, logged
+    for line in lines():
+        assert "call of pass_on() raised agentlab.errors.DeadlockError: agent 'a' waits" in line

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from agentlab import Agent, AgentProcess, AliasError, Proxy, config, run_agent
+from agentlab import Agent, AgentProcess, AgentStartError, AliasError, Proxy, config, run_agent
 from tests.runtime_agents.actors import Actor, Parent, Recorder, StopWriter
 from tests.runtime_agents.helpers import gone, wait_until, within
 
@@ -197,6 +198,74 @@ def test_on_stop_that_raises_or_exits_keeps_nothing_from_ending(ns):
         process.join(2.0)
         assert not process.is_alive()
         wait_until(lambda: ns.agents() == [], 0.5)
+
+
+def test_proxies_in_on_init_and_on_stop(ns, tmp_path):
+    other = run_agent("other", base=Actor)
+
+    class Uses(Agent):
+        def on_init(self):
+            self.sum = self.friend.add(1)
+
+        def on_stop(self):
+            me = Proxy(self.name, self.nsaddr)
+            (tmp_path / "said").write_text(f"{self.friend.add(2)} {me.get_attr('sum')} {me.own()}")
+
+        def own(self):
+            return "own"
+
+    agent = run_agent("uses", base=Uses, attributes={"friend": other})
+    assert agent.sum == 2
+    with within(2.0):
+        agent.shutdown()
+        wait_until(lambda: ns.agents() == ["other"])
+    assert (tmp_path / "said").read_text() == "3 2 own"
+
+
+def test_agent_that_exits_by_itself_leaves_neither_name_nor_files(ns, socket_dir):
+    for code in (0, 3):
+        process = AgentProcess("leaver", base=Actor)
+        process.start(run=True)
+        process.proxy().bind("PUSH", alias="out", addr="of-the-leaver")
+        process.proxy().oneway.execute_as_function(os._exit, code)
+        process.join(2.0)
+        assert process.exitcode == code
+        wait_until(lambda: ns.agents() == [], 1.0)
+        wait_until(lambda: not (socket_dir / "of-the-leaver").exists(), 1.0)
+
+
+def test_process_object_is_used_again(ns):
+    process = AgentProcess("again", base=Actor)
+    for _ in range(2):
+        process.start(run=True)
+        with pytest.raises(RuntimeError, match="started already"):
+            process.start()
+        assert process.proxy().add(1) == 2
+        process.proxy().shutdown()
+        process.join(2.0)
+        assert not process.is_alive()
+
+
+def test_many_are_started_at_once(ns):
+    with ThreadPoolExecutor(20) as pool:
+        agents = list(pool.map(lambda i: run_agent(f"a{i}", base=Actor), range(40)))
+    assert len({agent.pid() for agent in agents}) == 40
+    assert len(ns.agents()) == 40
+
+
+def test_only_one_of_many_gets_the_name(ns):
+    def start(_):
+        try:
+            return run_agent("one", base=Actor).pid()
+        except AgentStartError as error:
+            assert "name already registered" in str(error)  # noqa: PT017 - either is fine
+            return None
+
+    with ThreadPoolExecutor(10) as pool:
+        pids = [pid for pid in pool.map(start, range(10)) if pid]
+    assert len(pids) == 1
+    assert ns.agents() == ["one"]
+    assert Proxy("one").pid() == pids[0]
 
 
 def test_idle_hook(ns):

@@ -11,9 +11,20 @@ import time
 
 import pytest
 
-from agentlab import AgentProcess, NameServer, NameTakenError, NSProxy, SocketAddress, UnknownNameError, run_agent, run_nameserver
+from agentlab import (
+    AgentLabError,
+    AgentProcess,
+    NameServer,
+    NameTakenError,
+    NSProxy,
+    SocketAddress,
+    UnknownNameError,
+    config,
+    run_agent,
+    run_nameserver,
+)
 from agentlab.settings import NAMESERVER_VARIABLE
-from tests.runtime_agents.actors import Actor
+from tests.runtime_agents.actors import Actor, Restarting
 from tests.runtime_agents.helpers import frozen, gone, wait_until, within
 
 
@@ -141,6 +152,27 @@ def test_shutdown_of_frozen_killed_and_never_run_agents(ns):
     assert processes["new"].exitcode == 0 and processes["fine"].exitcode == 0
 
 
+def test_agent_that_was_frozen_before_and_has_lost_its_name_is_ended_too(ns):
+    config["LEASE"] = 0.3
+    process = AgentProcess("frozen")
+    process.start(run=True)
+    os.kill(process.pid, signal.SIGSTOP)
+    wait_until(lambda: ns.agents() == [])
+    with within(3.0):
+        ns.shutdown_agents(2.0)
+    assert not process.is_alive()
+
+
+def test_agent_that_keeps_being_started_again_is_ended(ns):
+    agent = run_agent("phoenix", base=Restarting)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="asked"):
+            agent.fail()
+        ns.shutdown_agents(5.0)
+        assert ns.agents() == []
+        agent = run_agent("phoenix", base=Restarting)
+
+
 def test_shutdown_of_everything_with_a_frozen_agent():
     server = NameServer()
     server.start()
@@ -230,3 +262,24 @@ def test_name_server_ends_on_signals(start_method):
             os.kill(server.pid, number)
             server.join(3.0)
         assert not server.is_alive()
+
+
+def test_shutdown_of_what_has_gone_does_nothing(ns):
+    other, server = NSProxy(ns.addr()), NameServer()
+    run_agent("a")
+    ns.shutdown()
+    with within(1.0):
+        ns.shutdown()
+        other.shutdown()
+    server.start()
+    server.shutdown()
+    server.shutdown()
+
+
+def test_shutdown_of_a_frozen_name_server_is_an_error():
+    server = NameServer()
+    server.start()
+    proxy = NSProxy(server.addr, timeout=0.5)
+    with frozen(server.pid), pytest.raises(AgentLabError):
+        proxy.shutdown(1.0)
+    server.shutdown()

@@ -58,9 +58,15 @@ def test_attributes_named_like_the_proxys_own(actor):
     assert actor.get_attr("timeout") == 4
 
 
-def test_setting_what_a_proxy_has_itself_sets_the_agents(actor):
-    actor.safe = "mine"
-    assert actor.get_attr("safe") == "mine"
+@pytest.mark.parametrize(
+    "name", ["timeout", "safe", "unsafe", "oneway", "future", "aio", "release", "nsaddr", "wait_for_running", "_core"]
+)
+def test_what_a_proxy_has_itself_cannot_be_set(actor, name):
+    with pytest.raises(AttributeError, match=f"'{name}' .*the proxy's own.*set_attr\\({name}=.*get_attr\\('{name}'\\)"):
+        setattr(actor, name, 5)
+    if name != "_core":
+        actor.set_attr(**{name: 5})
+        assert actor.get_attr(name) == 5
     assert actor.safe.add(1) == 2
 
 

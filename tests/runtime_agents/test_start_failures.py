@@ -50,6 +50,21 @@ def test_traceback_can_be_read_in_the_caller(nothing_left, base):
         run_agent("Broken", base=base)
 
 
+@pytest.mark.parametrize("hook", ["on_init", "before_loop"])
+def test_the_first_line_says_why(nothing_left, hook):
+    def fail(self):
+        error = ConnectionError("no camera\nis plugged in")
+        error.add_note("look at the cable")
+        raise error
+
+    with pytest.raises(AgentStartError) as caught:
+        run_agent("Camera", base=type("Camera", (actors.Agent,), {hook: fail}))
+    first, second, *rest = str(caught.value).splitlines()
+    assert first == "agent 'Camera' failed while starting: ConnectionError: no camera is plugged in"
+    assert second == "Traceback (most recent call last):"
+    assert "look at the cable" in rest
+
+
 @pytest.mark.parametrize("base", [actors.HangsInInit, actors.HangsBeforeLoop])
 def test_agent_that_hangs_while_starting(nothing_left, start_method, base):
     with within(3.5), pytest.raises(AgentStartError, match="did not start within 1 s"):
@@ -77,8 +92,10 @@ def test_attributes_are_there_in_on_init(ns, tmp_path):
 
 def test_name_already_registered(ns):
     first = run_agent("Twin")
-    with within(3.0), pytest.raises(RuntimeError, match="name already registered"):
+    with within(3.0), pytest.raises(RuntimeError, match="name already registered") as caught:
         run_agent("Twin")
+    assert "; shut that one down, or choose another name" in str(caught.value).splitlines()[0]
+    assert "replace" not in str(caught.value)
     assert first.ping() == "pong"
     assert ns.agents() == ["Twin"]
 

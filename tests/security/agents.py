@@ -12,9 +12,16 @@ class Peer(Agent):
     """Knows which messages its sockets can carry."""
 
     raw = False
+    junk = 0
 
     def value(self, number):
-        return b"%d" % number if self.raw else number
+        return b"honest %d" % number if self.raw else f"honest {number}"
+
+    def keep(self, where, message):
+        if isinstance(message, bytes if self.raw else str) and message.startswith(b"honest " if self.raw else "honest "):
+            self.got[where].append(message)
+        else:
+            self.junk += 1  # an attacker may know the form of messages
 
 
 class Victim(Peer):
@@ -31,10 +38,10 @@ class Victim(Peer):
         return message
 
     def take_pull(self, message):
-        self.got["PULL"].append(message)
+        self.keep("PULL", message)
 
     def take_sub(self, message, topic):
-        self.got["SUB"].append(message)
+        self.keep("SUB", message)
 
     def publish(self, numbers):
         for number in numbers:
@@ -56,16 +63,16 @@ class Honest(Peer):
         self.wait_for_subscribers("SUB", 1, LIMIT)
 
     def take_pub(self, message, topic):
-        self.got["PUB"].append(message)
+        self.keep("PUB", message)
 
     def take_async(self, message):
-        self.got["ASYNC_REP"].append(message)
+        self.keep("ASYNC_REP", message)
 
     def take_sync(self, message, topic):
-        self.got["SYNC_PUB"].append(message)
+        self.keep("SYNC_PUB", message)
 
     def take_reply(self, message):
-        self.got["SYNC_PUB replies"].append(message)
+        self.keep("SYNC_PUB replies", message)
 
     def talk(self, numbers):
         for number in numbers:

@@ -29,7 +29,7 @@ class Pair:
         self.victim = run_agent("Victim", base=Victim, transport=transport, serializer=serializer)
         self.honest = run_agent("Honest", base=Honest, transport=transport, serializer=serializer)
         self.sockets = self.victim.sockets()
-        self._raw = serializer == "raw"
+        self.is_raw = serializer == "raw"
         self._sent: list[int] = []
         self.pid = self.victim.execute_as_function(os.getpid)
         self.honest.meet(self.sockets)
@@ -45,7 +45,7 @@ class Pair:
         wait_until(lambda: self._lacks() == {}, 10.0, self._lacks)
 
     def _lacks(self) -> dict[str, list[int]]:
-        wanted = [b"%d" % number for number in self._sent] if self._raw else self._sent
+        wanted = [b"honest %d" % n if self.is_raw else f"honest {n}" for n in self._sent]
         got = {**self.victim.got, **self.honest.got}
         return {
             way: sorted(set(wanted) - set(messages)) or ["order or number"] for way, messages in got.items() if messages != wanted
@@ -55,7 +55,7 @@ class Pair:
         """Let an honest agent that comes only now do the same."""
         other = run_agent(base=Honest)
         other.meet(self.sockets)
-        other.ask(b"new" if self._raw else "new")
+        other.ask(b"honest new" if self.is_raw else "honest new")
         wait_until(lambda: other.got["ASYNC_REP"] and other.got["SYNC_PUB replies"], 10.0, lambda: other.got)
         other.shutdown()
 
