@@ -27,7 +27,7 @@ class Coroutines:
         """Run `result` if it is a coroutine, and log what it raises; False when it is none."""
         if not inspect.iscoroutine(result):
             return False
-        self.start(result, lambda future: self._report(future))
+        self.start(result, self._report)
         return True
 
     def start(self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object]) -> None:

@@ -76,10 +76,14 @@ def resolve_topic(agent: object, handler: Any) -> TopicHandler:
     else:
         bound = function
     if capacity is None or _accepts(capacity, 2 + takes_agent, by_default=False):
-        return bound if capacity is not None else lambda message, topic: bound(message)
+        return bound if capacity is not None else _without_topic(bound)
     if not _accepts(capacity, 1 + takes_agent):
         raise HandlerError(_misfit(handler, takes_agent, topic=True))
-    return lambda message, topic: bound(message)
+    return _without_topic(bound)
+
+
+def _without_topic(function: Callable[..., Any]) -> TopicHandler:
+    return lambda message, _topic: function(message)
 
 
 def resolve_topics(agent: object, handlers: Any) -> dict[Any, TopicHandler]:
@@ -98,8 +102,8 @@ def method_of(agent: object, name: str) -> Callable[..., Any]:
     method = getattr(agent, name, None)
     if not callable(method):
         known = [n for n in dir(agent) if not n.startswith("_") and callable(getattr(agent, n, None))]
-        what = "is no method" if hasattr(agent, name) else "is no method of the agent"
-        raise HandlerError(f"{name!r} {what}{nearest(name, known)}")
+        why = f"{name!r} of the agent is no method" if hasattr(agent, name) else f"the agent has no method {name!r}"
+        raise HandlerError(f"{why}{nearest(name, known)}")
     return method  # type: ignore[no-any-return]
 
 

@@ -193,7 +193,7 @@ class SubLink(Link):
             return frames[0]
         return self.serializer.decode_multi(unpack_publication(frames).frames).content
 
-    def reply(self, topic: bytes, frames: list[Any]) -> bool:
+    def reply(self, topic: bytes, frames: list[Any]) -> bool:  # noqa: ARG002 - a hook
         """Hook: take a message that is a reply and no publication; True when it was."""
         return False
 

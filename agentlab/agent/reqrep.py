@@ -55,8 +55,8 @@ class RepLink(Link):
         """Give the questions to another handler."""
         self._responder.set_handler(handler)
 
-    def serve(self, limit: int) -> bool:
-        """Answer up to `limit` questions."""
+    def serve(self, limit: int) -> bool:  # noqa: ARG002 - ZeroMQ wants the answer before the next question
+        """Answer one question."""
         return self.socket.drain_messages(1, self._answer)
 
     def _answer(self, frames: list[Any]) -> None:

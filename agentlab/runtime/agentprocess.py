@@ -84,7 +84,7 @@ class AgentProcess:
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         self._ended = threading.Event()
         self._ended.set()
-        self._wanted = True
+        self._given_up = threading.Event()
 
     @property
     def nsaddr(self) -> SocketAddress:
@@ -124,7 +124,7 @@ class AgentProcess:
         """
         if self.is_alive():
             raise AgentStartError(f"agent {self.name!r} was started already and lives; shut it down first")
-        self._wanted = True
+        self._given_up.clear()
         self._spec.run = run
         install_quiet_interrupt()
         self._ended.clear()
@@ -157,7 +157,7 @@ class AgentProcess:
         return Proxy._made(self.name, self._ready.uri, self.nsaddr, safe, self._ready.methods)
 
     def _on_exit(self, child: Child) -> None:
-        if child.exitcode == RESTART_CODE and self._wanted:
+        if child.exitcode == RESTART_CODE and not self._given_up.is_set():
             threading.Thread(target=self._restart, name="agentlab-restart", daemon=True).start()
             return
         if child.exitcode != 0 or self._left_its_socket():
@@ -166,8 +166,8 @@ class AgentProcess:
 
     def _left_its_socket(self) -> bool:
         """Tell whether it ended without closing anything, as by ``os._exit(0)``."""
-        _, _, path = "" if self._ready is None else self._ready.uri.partition("/u:")
-        return bool(path) and Path(path).exists()
+        path = "" if self._ready is None else self._ready.uri.partition("/u:")[2]
+        return path != "" and Path(path).exists()
 
     def _restart(self) -> None:
         again = False
@@ -184,7 +184,7 @@ class AgentProcess:
             return False
         self._restarts.append(now)
         time.sleep(RESTART_DELAY * (2 ** (len(self._restarts) - 1)))
-        if not self._wanted:
+        if self._given_up.is_set():
             return False
         self._spec.run = True
         try:
@@ -192,7 +192,7 @@ class AgentProcess:
         except AgentLabError as error:
             log.error("agent %r could not be started again: %s", self.name, error)  # noqa: TRY400 - the text has the child's traceback
             return False
-        if not self._wanted and self._child is not None:
+        if self._given_up.is_set() and self._child is not None:
             self._child.terminate()  # it was given up meanwhile
         return True
 
@@ -212,16 +212,16 @@ class AgentProcess:
 
     def expect_end(self) -> None:
         """Do not start it again, whatever it ends of."""
-        self._wanted = False
+        self._given_up.set()
 
     def kill(self) -> None:
         """End it now, with SIGKILL; its name is taken away."""
-        self._wanted = False
+        self._given_up.set()
         if self._child is not None:
             self._child.kill()
 
     def terminate(self) -> None:
         """Ask it to shut down, with SIGTERM."""
-        self._wanted = False
+        self._given_up.set()
         if self._child is not None:
             self._child.terminate()

@@ -226,7 +226,7 @@ def test_how_many_positions_a_callable_takes():
 
 
 def test_an_unknown_method_is_named_with_the_nearest():
-    with pytest.raises(HandlerError, match=r"^'metod' is no method of the agent; did you mean 'method'\? known names: 'method'"):
+    with pytest.raises(HandlerError, match=r"^the agent has no method 'metod'; did you mean 'method'\? known names: 'method'"):
         method_of(Owner(), "metod")
-    with pytest.raises(HandlerError, match=r"^'received' is no method; known names: "):
+    with pytest.raises(HandlerError, match=r"^'received' of the agent is no method; known names: "):
         method_of(Owner(), "received")

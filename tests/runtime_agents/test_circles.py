@@ -161,8 +161,9 @@ def run_all(functions):
     return results
 
 
-def test_a_circle_is_logged_in_one_line_by_each_agent(capfd, ring):
-    a, *_ = ring
+def test_a_circle_is_logged_in_one_line_by_each_agent(capfd, ns):
+    ring = a, b, c = [run_agent(name, base=Caller) for name in "abc"]
+    a.next, b.next, c.next = b, c, a
     with pytest.raises(DeadlockError):
         a.pass_on(3)
     for agent in ring:

@@ -23,9 +23,10 @@ from agentlab import (
     run_agent,
     run_nameserver,
 )
+from agentlab.nameserver.client import NameServerClient
 from agentlab.settings import NAMESERVER_VARIABLE
 from tests.runtime_agents.actors import Actor, Restarting
-from tests.runtime_agents.helpers import frozen, gone, wait_until, within
+from tests.runtime_agents.helpers import frozen, wait_until, within
 
 
 def test_address_is_written_to_the_environment(ns):
@@ -187,27 +188,18 @@ def test_shutdown_of_everything_with_a_frozen_agent():
 
 
 def test_shutdown_that_cannot_be_done_says_so_and_can_be_repeated(ns):
-    """An agent of "another machine", which nobody here can kill, does not answer."""
-    agent = run_agent("stubborn", base=Actor)
-    agent.unsafe.execute_as_method(_move_to_another_host)
-    pid = agent.unsafe.pid()
-    busy = agent.future.nap(4.0)
-    with frozen(pid), within(2.0), pytest.raises(TimeoutError, match="not shutdown after 1 s.*'stubborn'"):
+    """An agent of another machine, which nobody here can kill, does not answer."""
+    run_agent("willing")
+    with socket.create_server(("127.0.0.1", 0)) as silent, NameServerClient(ns.addr()) as names:
+        uri = f"PYRO:obj@127.0.0.1:{silent.getsockname()[1]}"
+        elsewhere = {"class": "x", "host": "elsewhere", "pid": os.getpid(), "started": time.time(), "tags": []}
+        names.register("stubborn", uri, instance="x", metadata=elsewhere)
+        with within(2.0), pytest.raises(TimeoutError, match="not shutdown after 1 s: 'stubborn'"):
+            ns.shutdown_agents(timeout=1.0)
+        assert ns.agents() == ["stubborn"], "it may live, so its name stays"
+        names.remove("stubborn")
         ns.shutdown_agents(timeout=1.0)
-    assert ns.agents() == ["stubborn"], "it lives, so its name stays"
-    ns.shutdown_agents(timeout=8.0)
     assert ns.agents() == []
-    wait_until(lambda: gone(pid), 2.0)
-    busy.exception(1.0)
-
-
-def _move_to_another_host(agent):
-    """Register it again as one that lives elsewhere."""
-    from agentlab.nameserver.client import NameServerClient
-
-    with NameServerClient(agent.nsaddr) as names:
-        mine = names.lookup(agent.name)
-        names.register(agent.name, mine.uri, instance=mine.instance, metadata={**mine.metadata, "host": "elsewhere"}, lease=60.0)
 
 
 def test_shutdown_while_agents_are_being_started(ns):
@@ -231,8 +223,8 @@ def test_shutdown_while_agents_are_being_started(ns):
 
 def test_shutdown_twice(ns):
     ns.shutdown()
-    with within(5.0), pytest.raises(TimeoutError):
-        ns.shutdown(1.0)
+    with within(1.0):
+        ns.shutdown()
 
 
 def test_forty_agents_shut_down_quickly(ns):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from agentlab import Agent
 
 KINDS = ("REP", "PULL", "SUB", "PUB", "ASYNC_REP", "SYNC_PUB")
@@ -42,6 +44,9 @@ class Victim(Peer):
 
     def take_sub(self, message, topic):
         self.keep("SUB", message)
+
+    def own_pid(self):
+        return os.getpid()
 
     def publish(self, numbers):
         for number in numbers:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 
 import pytest
 
@@ -31,7 +30,7 @@ class Pair:
         self.sockets = self.victim.sockets()
         self.is_raw = serializer == "raw"
         self._sent: list[int] = []
-        self.pid = self.victim.execute_as_function(os.getpid)
+        self.pid = self.victim.own_pid()
         self.honest.meet(self.sockets)
         for kind in ("PUB", "SYNC_PUB"):
             self.victim.wait_for_subscribers(kind)
