@@ -171,7 +171,7 @@ class Links:
 
 
 def _kind_to_bind(text: str) -> AgentAddressKind | AgentChannelKind:
-    if text in _BINDERS or text in ("ASYNC_REQ", "SYNC_SUB"):  # the latter two have an error of their own
+    if isinstance(text, str) and (text in _BINDERS or text in ("ASYNC_REQ", "SYNC_SUB")):  # the latter two have an error of their own
         return guess_kind(text)
     raise WrongAddressError(f"{shown(text)} is no kind of socket to bind; there are {', '.join(_BINDERS)}")
 

@@ -69,7 +69,7 @@ class Socket:
         """Send one small frame, blocking: the shortest way there is."""
         self._envelope: list[bytes] = []  # REP: where the answer goes; empty: nowhere
         if role == "REP":
-            self.send_bytes = self.send
+            self.send_bytes = self._send_answer
             self.drain_messages = self._drain_requests  # type: ignore[method-assign]
 
     def _set_options(self, hwm: int) -> None:
@@ -282,10 +282,11 @@ class Socket:
         more = self.z.getsockopt
         for _ in range(limit):
             try:
-                part = recv(_NOBLOCK)
+                sender = recv(_NOBLOCK)
             except _Again:
                 return True
-            envelope, frames = [part], []
+            part = recv()  # a sender's name is never alone
+            envelope, frames = [sender, part], []
             while part and more(_RCVMORE):
                 part = recv()
                 envelope.append(part)
@@ -294,6 +295,14 @@ class Socket:
             self._envelope = envelope if frames else []
             deliver(frames)
         return False
+
+    def _send_answer(self, data: bytes) -> None:
+        envelope, self._envelope = self._envelope, []
+        if envelope:
+            z = self.z
+            for part in envelope:
+                _base_send(z, part, _SNDMORE)
+            _base_send(z, data)
 
     def rest(self) -> list[Frame]:
         """Give the frames that follow the first one of a message; large ones are not copied."""

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from agentlab import Agent, AgentLabError, MessageTimeoutError, RemoteError, SerializationError, run_agent
+from agentlab import Agent, AgentLabError, MessageTimeoutError, RemoteError, SerializationError, WrongAddressError, run_agent
 from agentlab.testing import wait_agent_attr, wait_condition
 from tests.agent.live import (
     SERIALIZERS,
@@ -267,3 +267,10 @@ def test_send_options_that_req_does_not_know_are_refused(ns):
         client.send("req", 1, topic="t")
     with pytest.raises(ValueError, match="no option 'handler'"):
         client.send("req", 1, handler=echo)
+
+
+@pytest.mark.parametrize("kind", ["FOO", "PULL_SYNC_PUB", "PUSH_SYNC_SUB", "rep", "", None, 7, []])
+def test_a_kind_that_cannot_be_bound_names_those_that_can(kind):
+    allowed = "REQ, REP, PUSH, PULL, PUB, SUB, ASYNC_REP, SYNC_PUB$"
+    with pytest.raises(WrongAddressError, match=f"no kind of socket to bind; there are {allowed}"):
+        Agent("alone").bind(kind, handler=print)

@@ -74,7 +74,7 @@ def test_private_and_special_attributes(actor):
     with pytest.raises(AttributeError):
         actor.__wrapped__  # noqa: B018
     assert not hasattr(actor, "__len__")
-    assert not hasattr(actor, "_repr_html_") or True
+    assert not hasattr(actor, "_repr_html_")
 
 
 def test_notebook_and_debuggers_may_ask_for_anything(actor):

@@ -122,8 +122,9 @@ def test_await(actor):
 
 
 def test_timeout(actor):
-    with within(1.0), pytest.raises(CallTimeoutError, match="0.2 s") as caught:
+    with within(1.0), pytest.raises(CallTimeoutError) as caught:
         actor.timeout(0.2).nap(1.0)
+    assert str(caught.value) == "agent 'actor' did not answer nap() within 0.2 s; the call may have run, or may run yet"
     assert isinstance(caught.value, TimeoutError)
     assert actor.ping() == "pong"
     assert actor.add(1) == 2, "the next call on the same proxy gets its own answer"

@@ -39,8 +39,8 @@ class Pair:
         """Let honest messages go every way there is; fail when one is lost, or comes twice or in another order."""
         numbers = range(len(self._sent), len(self._sent) + n)
         self._sent += numbers
-        self.honest.talk(numbers)
-        self.victim.publish(numbers)
+        self.honest.talk(list(numbers))
+        self.victim.publish(list(numbers))
         wait_until(lambda: self._lacks() == {}, 10.0, self._lacks)
 
     def _lacks(self) -> dict[str, list[int]]:
