@@ -6,6 +6,7 @@ its key pair from it. Certificates for other machines will stand beside it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import os
@@ -56,16 +57,14 @@ def _make(path: Path) -> bytes:
             file.write(secrets.token_bytes(KEY_SIZE))
             file.flush()
             os.fsync(file.fileno())
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(draft, path)  # of two processes that make it at once, the first wins and both use its key
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
     except OSError as error:
         raise ConfigurationError(
             f"cannot make the lab's key {str(path)!r}: {error.strerror}; set {DIRECTORY_VARIABLE} to a directory of yours"
         ) from None
+    finally:
+        draft.unlink(missing_ok=True)  # also one that a full disk cut short
     return _read(path)
 
 

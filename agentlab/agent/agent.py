@@ -39,7 +39,8 @@ class Agent:
         host: Where its tcp sockets are bound when nothing else is said.
         serializer: Serializer of its sockets; None: ``config['SERIALIZER']``.
         transport: Transport of its sockets; None: ``config['TRANSPORT']``.
-        attributes: Attributes to set before :meth:`on_init`.
+        attributes: Attributes to set before :meth:`on_init`. A default that a class of yours gives may be overridden so;
+            a name of this class, a method or a property may not (KeyError).
     """
 
     on_error: str = "continue"
@@ -69,7 +70,7 @@ class Agent:
         self._directory: calls.Directory | None = None
         self._busy = 0
         for key, value in (attributes or {}).items():
-            if hasattr(self, key):
+            if calls.is_taken(self, Agent, key):
                 raise KeyError(f'Agent already has "{key}" attribute!')
             setattr(self, key, value)
 

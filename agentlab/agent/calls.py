@@ -68,6 +68,14 @@ class Directory(Protocol):
         ...
 
 
+def is_taken(agent: object, base: type, name: str) -> bool:
+    """Tell whether a name means something already; a plain default of a class below `base` does not count."""
+    if name in vars(agent) or hasattr(base, name):
+        return True
+    default = getattr(type(agent), name, None)
+    return callable(default) or isinstance(default, property)
+
+
 def timer_function(agent: object, method: Any) -> Callable[..., Any]:
     """Give what a timer calls: the agent's own method, or a function with the agent as first argument.
 

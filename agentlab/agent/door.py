@@ -34,6 +34,14 @@ WHEN_STOPPED = frozenset(("run", "stop", "shutdown", "close_all"))
 RUN_PATIENCE = 30.0
 
 
+def deadlock(name: str, method: str) -> DeadlockError:
+    """Give the error of a safe call whose path holds the very agent that should execute it."""
+    return DeadlockError(
+        f"agent {name!r} waits, directly or through others, for this very call of {method}(), so it can never run: "
+        "use .unsafe or .oneway, or send a message"
+    )
+
+
 class Door:
     """Where calls enter one agent. Called by the control daemon's threads; owned by nobody."""
 
@@ -114,10 +122,7 @@ class Door:
         if state.stop_asked and not state.running.is_set() and method not in WHEN_STOPPED:
             raise AgentStoppedError(f"agent {agent.name!r} has stopped, so {method}() would never run; run() it, or call .unsafe")
         if self.uri in path:
-            raise DeadlockError(
-                f"agent {agent.name!r} waits, directly or through others, for this very call of {method}(), so it can never run: "
-                "call .unsafe or .oneway, or send a message"
-            )
+            raise deadlock(agent.name, method)
         if agent._loop.in_owner():
             return self._run_with(path, method, function, args, kwargs)
 

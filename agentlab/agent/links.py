@@ -170,8 +170,9 @@ class Links:
             link.close(linger)
 
 
-def _kind_to_bind(text: str) -> AgentAddressKind | AgentChannelKind:
-    if isinstance(text, str) and (text in _BINDERS or text in ("ASYNC_REQ", "SYNC_SUB")):  # the latter two have an error of their own
+def _kind_to_bind(text: object) -> AgentAddressKind | AgentChannelKind:
+    # The last two have an error of their own, which names their twins.
+    if isinstance(text, str) and text in (*_BINDERS, "ASYNC_REQ", "SYNC_SUB"):
         return guess_kind(text)
     raise WrongAddressError(f"{shown(text)} is no kind of socket to bind; there are {', '.join(_BINDERS)}")
 

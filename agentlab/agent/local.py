@@ -16,32 +16,37 @@ if TYPE_CHECKING:
     from agentlab.agent.door import Door
 
 
+Wait = tuple[str, bool, int, str]
+"""Where the one is who is to answer, whether its loop is needed for it, a number of this wait, and that one's name."""
+
+
 class Waits:
     """What the threads of one agent wait for: how circles are found. Any thread."""
 
     def __init__(self) -> None:
         self._tokens = itertools.count()
-        self._all: dict[int, tuple[str | None, str, bool]] = {}
+        self._all: dict[int, tuple[str | None, Wait]] = {}
 
-    def begin(self, behalf: str | None, uri: str, *, safe: bool) -> int:
+    def begin(self, behalf: str | None, name: str, uri: str, *, safe: bool) -> int:
         """Note that a thread waits for an answer; give the token that ends it.
 
         Args:
             behalf: None: the loop waits; else the URI of the agent whose loop stands still until this thread has its answer.
-            uri: Who is to answer.
+            name: Who is to answer.
+            uri: Where that one is.
             safe: Whether that one's loop is needed for it.
         """
         token = next(self._tokens)
-        self._all[token] = behalf, uri, safe
+        self._all[token] = behalf, (uri, safe, token, name)
         return token
 
     def end(self, token: int) -> None:
         """Note that a wait is over."""
         self._all.pop(token, None)
 
-    def on_behalf(self, behalf: str | None = None) -> list[tuple[str, bool, int]]:
-        """Give URI, `safe` and token of what the loop waits for now, or what other threads wait for on behalf of another loop."""
-        return [(uri, safe, token) for token, (whose, uri, safe) in list(self._all.items()) if whose == behalf]
+    def on_behalf(self, behalf: str | None = None) -> list[Wait]:
+        """Give what the loop waits for now, or what other threads wait for on behalf of another loop."""
+        return [wait for whose, wait in list(self._all.values()) if whose == behalf]
 
 
 class _Here(threading.local):
@@ -86,11 +91,12 @@ def handling(door: Door, path: tuple[str, ...]) -> Iterator[None]:
 
 
 @contextmanager
-def waiting(uri: str, *, safe: bool) -> Iterator[None]:
+def waiting(name: str, uri: str, *, safe: bool) -> Iterator[None]:
     """Note that the current thread waits for an answer: its agent can then tell for whom it waits.
 
     Args:
-        uri: Who is to answer.
+        name: Who is to answer.
+        uri: Where that one is.
         safe: Whether that one's loop is needed for it.
     """
     door = _here.door
@@ -98,7 +104,7 @@ def waiting(uri: str, *, safe: bool) -> Iterator[None]:
         yield
         return
     behalf = None if _here.owner else _here.path[-1]
-    token = door.waits.begin(behalf, uri, safe=safe)
+    token = door.waits.begin(behalf, name, uri, safe=safe)
     try:
         yield
     finally:

@@ -114,6 +114,11 @@ class Loop:
         if id(source) in self._sources:
             self._unfinished.add(id(source))
 
+    def come_back_to(self, source: Source) -> None:
+        """Serve a source in the next turn, for it has a backlog that no socket announces."""
+        if id(source) in self._sources:
+            self._unfinished.add(id(source))
+
     def after_internal(self, delay: float, action: Callable[[], object]) -> str:
         """Run an action once in `delay` seconds; give the alias by which ``deadlines`` knows it."""
         return self.deadlines.after(delay, action, now=self.now())

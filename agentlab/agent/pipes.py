@@ -14,6 +14,10 @@ from agentlab.transport.sockets import ZERO_COPY, Socket
 from agentlab.wire.address import AgentAddress
 
 
+class _PauseError(Exception):
+    """A batch is larger than this turn of the loop may handle."""
+
+
 class PushLink(Link):
     """Sends; waits while every receiver is full."""
 
@@ -98,6 +102,7 @@ class PullLink(Link):
             self._call(content)
         elif len(content) > self._limit:
             self._backlog.extend(content)
+            raise _PauseError  # whatever else is in the socket comes after these
         else:
             self._handle_all(content)
 
@@ -116,12 +121,18 @@ class PullLink(Link):
         """Handle up to `limit` messages, or frames of as many."""
         self._limit = limit
         backlog = self._backlog
-        while backlog and limit > 0:
+        while backlog and limit > 0 and not self.closed:
             limit -= 1
             self._call(backlog.popleft())
+        if self.closed:  # the handler has closed its own socket
+            backlog.clear()
+            return True
         if backlog:
             return False
-        return self.socket.drain(limit, self._deliver)
+        try:
+            return self.socket.drain(limit, self._deliver)
+        except _PauseError:
+            return False
 
     def recv(self, timeout: float | None) -> Any:
         """Wait for one message and give it, past the handler."""
@@ -131,6 +142,7 @@ class PullLink(Link):
         if kind != "batch":
             return content
         self._backlog.extend(content)
+        self.desk.loop.come_back_to(self)
         return self._backlog.popleft() if self._backlog else self.recv(timeout)
 
 

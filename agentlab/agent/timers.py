@@ -6,6 +6,7 @@ import heapq
 import math
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 from agentlab.errors import AliasError
 
@@ -108,7 +109,7 @@ def _next_tick(last: float, period: float, now: float) -> float:
     return now - math.fmod(now - upcoming, period) + period  # after now: the tick that is due now is under way
 
 
-def _seconds(value: float, what: str) -> float:
+def _seconds(value: Any, what: str) -> float:
     try:
         seconds = math.nan if isinstance(value, (str, bytes, bytearray)) else float(value)
     except (TypeError, ValueError, OverflowError):

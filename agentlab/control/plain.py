@@ -20,7 +20,7 @@ _PLACE: Final = 4
 _ADDRESS: Final = 5
 
 _COLLECTIONS: Final = {_TUPLE: tuple, _SET: set, _FROZENSET: frozenset}
-_BASES: Final = (str, int, float, bytes)
+_NUMBERS: Final = (int, float)
 
 
 class _Mark:
@@ -61,7 +61,7 @@ def unpack(data: bytes) -> Any:
         ) from None
 
 
-def _told(value: Any) -> Any:
+def _told(value: Any) -> Any:  # noqa: PLR0911 - one for each type
     """Give what msgpack does not know in terms of what it knows."""
     if isinstance(value, tuple):
         return [msgpack.ExtType(_TUPLE, b""), *value]
@@ -75,11 +75,13 @@ def _told(value: Any) -> Any:
         return dict(value)
     if isinstance(value, list):
         return list(value)
-    if isinstance(value, memoryview):
+    if isinstance(value, (memoryview, bytes, bytearray)):
         return bytes(value)
-    for base in _BASES:
+    if isinstance(value, str):
+        return str.__str__(value)  # str() of an enumeration's member may be its name
+    for base in _NUMBERS:
         if isinstance(value, base):
-            return base.__str__(value) if base is str else base(value)  # str() of an enumeration's member may be its name
+            return base(value)
     raise TypeError(f"can not serialize {type(value).__qualname__!r} object")
 
 

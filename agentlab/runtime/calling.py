@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from agentlab.agent import local
-from agentlab.agent.door import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, Door
+from agentlab.agent.door import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, Door, deadlock
+from agentlab.agent.local import Wait
 from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
@@ -85,6 +86,8 @@ class Caller:
         here = local.current()
         if here is not None and here.uri == self.uri:
             return here.execute(method, args, kwargs, safe=safe)  # an agent's call of itself: the loop is this thread
+        if safe and self.uri in local.path():
+            raise deadlock(self.name, method)
         payload = self._payload(method, args, kwargs, safe)
         behalf = behalf if here is None else here
         answer = self._exchange(method, payload, safe, timeout, behalf)
@@ -134,7 +137,7 @@ class Caller:
             raise type(error)(f"the arguments of {method}() for agent {self.name!r} cannot be sent: {error}") from None
 
     def _exchange(self, method: str, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
-        with local.waiting(self.uri, safe=safe):
+        with local.waiting(self.name, self.uri, safe=safe):
             try:
                 return self._send(method, payload, safe, timeout, behalf)
             except ConnectError:
@@ -181,8 +184,8 @@ class Caller:
             except NameServerError as error:
                 raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from None
 
-    def probe(self, uri: str, behalf: str | None) -> list[tuple[str, bool, int]]:
-        """Ask the agent at `uri` what it waits for: URI, `safe` and token of each wait. Also a proof of life.
+    def probe(self, uri: str, behalf: str | None) -> list[Wait]:
+        """Ask the agent at `uri` what it waits for. Also a proof of life.
 
         Raises:
             CommunicationError: it does not answer.
@@ -190,7 +193,7 @@ class Caller:
         client = self._client if uri == self.uri else ControlClient(uri, connect_timeout=PROBE_TIMEOUT)
         try:
             answer = client.call(dumps(("_waits", (behalf,), {}, False)), timeout=PROBE_TIMEOUT)
-            return [(to, safe, token) for to, safe, token in loads(answer[1:])] if answer[:1] == RESULT else []
+            return [(to, safe, token, name) for to, safe, token, name in loads(answer[1:])] if answer[:1] == RESULT else []
         finally:
             if client is not self._client:
                 client.close()

@@ -20,13 +20,14 @@ class CallFuture(Future[Any]):
     """The answer of a call under way. An agent's loop that waits for it counts as waiting for the agent that is called.
 
     Args:
-        uri: Who is called.
+        name: Who is called.
+        uri: Where that one is.
         safe: Whether that one's loop is needed for the answer.
     """
 
-    def __init__(self, uri: str, safe: bool) -> None:
+    def __init__(self, name: str, uri: str, safe: bool) -> None:
         super().__init__()
-        self._uri, self._safe = uri, safe
+        self._name, self._uri, self._safe = name, uri, safe
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the answer and give it, or raise what the call raised.
@@ -39,13 +40,13 @@ class CallFuture(Future[Any]):
             DeadlockError: the agent whose loop would have to answer is the one that waits.
         """
         self._check()
-        with local.waiting(self._uri, safe=self._safe):
+        with local.waiting(self._name, self._uri, safe=self._safe):
             return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the answer and give the exception that the call raised, or None. Args and Raises: as for :meth:`result`."""
         self._check()
-        with local.waiting(self._uri, safe=self._safe):
+        with local.waiting(self._name, self._uri, safe=self._safe):
             return super().exception(timeout)
 
     def _check(self) -> None:
@@ -70,15 +71,16 @@ class Callers:
         self._threads = 0
         self._free = 0  # threads that wait, less the jobs that are there for them
 
-    def submit(self, uri: str, safe: bool, call: Callable[[], Any]) -> CallFuture:
+    def submit(self, name: str, uri: str, safe: bool, call: Callable[[], Any]) -> CallFuture:
         """Make a call in another thread.
 
         Args:
-            uri: Who is called.
+            name: Who is called.
+            uri: Where that one is.
             safe: Whether the call is a safe one.
             call: What calls.
         """
-        future = CallFuture(uri, safe)
+        future = CallFuture(name, uri, safe)
         with self._lock:
             self._free -= 1
             start = self._free < 0 and self._threads < MOST_THREADS
@@ -122,11 +124,11 @@ _lock = threading.Lock()
 _callers: Callers | None = None
 
 
-def submit(uri: str, safe: bool, call: Callable[[], Any]) -> CallFuture:
+def submit(name: str, uri: str, safe: bool, call: Callable[[], Any]) -> CallFuture:
     """Make a call in another thread of this process. Args: as for :meth:`Callers.submit`."""
     global _callers  # noqa: PLW0603 - one per process, made when first used; a fork has no threads, so it makes its own
     with _lock:
         if _callers is None or _callers.pid != os.getpid():
             _callers = Callers()
         callers = _callers
-    return callers.submit(uri, safe, call)
+    return callers.submit(name, uri, safe, call)

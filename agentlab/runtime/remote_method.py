@@ -40,7 +40,7 @@ class RemoteMethod:
             return caller.cast(name, args, kwargs, safe=False, timeout=self._limit)
         behalf = local.current()
         future = futures.submit(
-            caller.uri, safe, lambda: caller.call(name, args, kwargs, safe=safe, timeout=self._limit, behalf=behalf)
+            caller.name, caller.uri, safe, lambda: caller.call(name, args, kwargs, safe=safe, timeout=self._limit, behalf=behalf)
         )
         return future if flavor == "future" else asyncio.wrap_future(future)
 

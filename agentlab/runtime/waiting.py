@@ -6,16 +6,17 @@ import time
 from collections.abc import Callable
 
 from agentlab.agent.door import Door
+from agentlab.agent.local import Wait
 from agentlab.errors import CallTimeoutError, CommunicationError, DeadlockError
 from agentlab.settings import config
 
 MOST_HOPS = 32
 STEP, STEP_OF_AGENTS = 1.0, 0.5  # seconds between two looks; an agent needs two to see a circle
 
-Circle = tuple[tuple[str, int], ...]
-"""Who waits, and the token of the wait."""
+Circle = tuple[tuple[str, int, str], ...]
+"""Where somebody waits, the number of that wait, and the name of whom it is for."""
 
-Probe = Callable[[str, str | None], list[tuple[str, bool, int]]]
+Probe = Callable[[str, str | None], list[Wait]]
 """Asks the agent at a URI what its loop, or on behalf of another loop its other threads, waits for."""
 
 
@@ -60,10 +61,10 @@ class Watch:
             return
         # Seen twice, wait for wait: then all of them have waited at one and the same moment, and no answer was on its way.
         if circle and circle == self._circle:
-            names = " -> ".join(uri.partition("@")[0].removeprefix("PYRO:") for uri, _ in circle)
+            way = ", which waits for ".join(repr(name) for *_, name in circle)
             raise DeadlockError(
-                f"agent {self._name!r} waits, directly or through others, for the agent that calls it ({names}): nobody could "
-                "answer; use .unsafe or .oneway, or send a message. The call may run yet"
+                f"agent {self._name!r} waits for {way}, which waits for this very call: none of them could ever answer; "
+                "use .unsafe or .oneway, or send a message. The call may run yet"
             )
         self._circle = circle
 
@@ -94,8 +95,8 @@ class Watch:
                 if not way:
                     raise
                 continue  # whoever waits for that one will notice
-            for to, safe, token in waits:
-                longer = (*way, (uri, token))
+            for to, safe, token, name in waits:
+                longer = (*way, (uri, token, name))
                 if safe and to == own:
                     return longer
                 todo.append((to, None if safe else behalf or uri, longer))

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from agentlab import AgentChannel, AliasError, HandlerError, MessageTimeoutError, run_agent, run_logger
-from agentlab.testing import logger_received, sync_agent_logger, wait_agent_attr, wait_condition
+from agentlab.testing import agent_dies, logger_received, sync_agent_logger, wait_agent_attr, wait_condition
 from tests.agent.live import (
     SERIALIZERS,
     TRANSPORTS,
@@ -279,6 +279,34 @@ def test_a_client_that_closes_forgets_its_requests(ns):
     gate.send("go", "on")
     assert client.error_count() == 0
     assert client.received == []
+
+
+@pytest.mark.parametrize("kind", ["ASYNC_REP", "SYNC_PUB"])
+def test_a_server_that_comes_back_elsewhere_is_found_and_old_requests_fail(ns, kind):
+    def silent(agent, message):
+        agent.recv("never", timeout=60)
+
+    class Silent(Collector):
+        def on_init(self):
+            super().on_init()
+            self.bind("PULL", alias="never", handler="take")
+            self.bind(kind, alias="rep", handler=silent)
+
+    class Answering(Collector):
+        def on_init(self):
+            super().on_init()
+            self.bind(kind, alias="rep", handler=echo)
+
+    server, client = run_agent("server", base=Silent), run_agent("client", base=Client)
+    client.connect(("server", "rep"), alias="req")
+    client.send("req", "old", handler="take", on_error=note_failure)
+    server.oneway.kill()
+    assert agent_dies("server", ns, timeout=8)
+    run_agent("server", base=Answering)
+    assert wait_agent_attr(client, value=[("failed", "ConnectionLostError")], timeout=8)
+    assert pending(client) == 0
+    client.send("req", "new", handler="take")
+    assert wait_agent_attr(client, value=[("failed", "ConnectionLostError"), "new"])
 
 
 def test_what_channels_cannot_do_is_said(ns):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import cloudpickle
 import msgpack
-import numpy
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -121,7 +121,7 @@ def test_a_constructor_that_fails():
         loads(dumps(Bad()))
 
 
-@pytest.mark.parametrize("value", [len, lambda: 1, object(), ValueError("x"), [object()], int, numpy.int64(1)])
+@pytest.mark.parametrize("value", [len, lambda: 1, object(), ValueError("x"), [object()], int, np.int64(1)])
 def test_functions_and_objects_are_refused_without_security(value):
     with pytest.raises(RefusedError, match="SECURITY"):
         dumps(value, security="none")
@@ -167,7 +167,7 @@ class Pair(NamedTuple):
     [
         (PUSH.kind, "PUSH"),
         (Level.LOW, 7),
-        (numpy.float64(2.5), 2.5),
+        (np.float64(2.5), 2.5),
         (Pair(1, 2), (1, 2)),
         (collections.OrderedDict(a=1), {"a": 1}),
         (collections.Counter("a"), {"a": 1}),

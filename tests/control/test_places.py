@@ -79,7 +79,7 @@ try:
 except OSError as error:
     print(type(error).__name__, error.strerror)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=20)
     assert (done.stdout, done.stderr) == ("PermissionError Permission denied\n", "")
 
 

@@ -55,10 +55,11 @@ def test_circle_of_safe_calls_in_one_chain(ring, hops):
     a, *_ = ring
     if hops == 2:
         ring[1].next = a
-    with within(1.0), pytest.raises(DeadlockError, match="'a' waits"):
-        a.pass_on(hops)
-    for agent in ring:
-        assert agent.add(1) == 2
+    for _ in range(3):  # later calls come on connections that the loop itself serves
+        with within(0.5), pytest.raises(DeadlockError, match="'a' waits"):
+            a.pass_on(hops)
+        for agent in ring:
+            assert agent.add(1) == 2
 
 
 def test_circle_through_an_unsafe_call_ends_in_an_answer(ring):
@@ -101,7 +102,8 @@ def test_crossing_calls(ring, hops, way):
     if way == "unsafe":
         assert results == ["pong"] * hops
         return
-    assert any(isinstance(r, DeadlockError) for r in results)
+    (text, *_) = [str(r) for r in results if isinstance(r, DeadlockError)]
+    assert all(f"'{name}'" in text for name in "abc"[:hops]), text
     assert all(isinstance(r, DeadlockError) or r == "pong" for r in results)
     for agent in ring:
         assert agent.add(1) == 2

@@ -57,7 +57,17 @@ def throw(connection: socket.socket, data: bytes) -> bool:
 def garbage(chance: random.Random) -> bytes:
     """Give random bytes, with beginnings that a socket of ZeroMQ goes some way with."""
     start = chance.choice(
-        [b"", b"", GREETING[:10], GREETING[:11], GREETING, CURVE_GREETING, GREETING + ready("REQ"), b"\x01\0", b"\xff\0\0\0\0\0\0\0\x01\x7f"]
+        [
+            b"",
+            b"",
+            GREETING[:10],
+            GREETING[:11],
+            GREETING,
+            CURVE_GREETING,
+            GREETING + ready("REQ"),
+            b"\x01\0",
+            b"\xff\0\0\0\0\0\0\0\x01\x7f",
+        ]
     )
     return start + chance.randbytes(chance.choice([1, 10, 100, 1000]))
 

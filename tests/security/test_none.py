@@ -12,10 +12,10 @@ import dill
 import pytest
 import zmq
 
-from agentlab import Agent, AgentStartError, NSProxy, RefusedError, config, run_agent, run_nameserver
+from agentlab import Agent, AgentStartError, RefusedError, config, run_agent, run_nameserver
 from agentlab.control.frames import CONNECT, INVOKE, pack
 from tests.security.conftest import Pair
-from tests.security.helpers import bare, dial, throw, wait_until
+from tests.security.helpers import bare, dial, throw
 
 PEERS = {"REP": zmq.DEALER, "PULL": zmq.PUSH, "SUB": zmq.XPUB, "PUB": zmq.XSUB, "ASYNC_REP": zmq.DEALER, "SYNC_PUB": zmq.PUSH}
 

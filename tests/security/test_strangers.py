@@ -7,12 +7,8 @@ import random
 import time
 
 import psutil
-import pytest
-import zmq
 
-from agentlab.transport.security import curve_pair, refused_connections
-from tests.security.agents import KINDS
-from tests.security.helpers import GREETING, HUGE, HUGE_COMMAND, bare, dial, garbage, ready, throw, wait_until
+from tests.security.helpers import GREETING, HUGE, HUGE_COMMAND, dial, garbage, ready, throw
 
 CONNECTIONS = 150
 PEER_OF = {"REP": "REQ", "PULL": "PUSH", "SUB": "PUB", "PUB": "SUB", "ASYNC_REP": "DEALER", "SYNC_PUB": "SUB"}
@@ -75,7 +71,3 @@ def test_eighty_connections_that_send_slowly(pair):
             pair.round(2)
             time.sleep(0.2)  # they are slow
         pair.newcomer()
-
-
-def _x(pair):
-    pass
