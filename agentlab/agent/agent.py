@@ -63,8 +63,8 @@ class Agent:
         self._state = calls.State()
         self._reporter = Reporter(name or "agent")
         self._faults = Faults(self._reporter.logger, lambda: self.on_error, self._end_because)
-        self._loop = Loop(lambda error, what: self._faults.failed(error, what))
-        self._coroutines = Coroutines(self._loop, lambda error, what: self._faults.failed(error, what))
+        self._loop = Loop(self._faults.failed)
+        self._coroutines = Coroutines(self._loop, self._faults.failed)
         self._links = Links(Desk(self, self._loop, self._faults, self._coroutines))
         self._puts = self._links.puts
         self._directory: calls.Directory | None = None
@@ -391,7 +391,9 @@ class Agent:
         Args:
             period: Seconds; 0: as often as the loop turns.
             method: A method, a function of the agent, or the name of a method.
+            *args: Given to it at each tick.
             alias: The timer's name; None: one is made up.
+            **kwargs: Given to it at each tick.
 
         Returns:
             The alias.

@@ -181,9 +181,7 @@ def _is_served(link: Link) -> bool:
     return not isinstance(link, (PushLink, ReqLink))
 
 
-def _open(
-    desk: Desk, role: str, kind: AgentAddressKind, where: Where, *, hwm: int | None = None
-) -> tuple[Socket, AgentAddress]:
+def _open(desk: Desk, role: str, kind: AgentAddressKind, where: Where, *, hwm: int | None = None) -> tuple[Socket, AgentAddress]:
     socket = desk.open_socket(role, hwm=where.hwm if hwm is None else hwm)
     try:
         place = socket.bind(str(where.transport), where.place())
