@@ -56,7 +56,7 @@ def nonsense(chance: random.Random) -> list[list[bytes]]:
 
 @pytest.fixture
 def chance():
-    print("seed", seed := random.randrange(1 << 32))
+    print("seed", seed := 3605289058)
     return random.Random(seed)
 
 
