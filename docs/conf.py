@@ -36,7 +36,7 @@ napoleon_custom_sections = ["Source"]
 nitpick_ignore_regex = [
     (r"py:.*", r"(?!agentlab\b)\w+\..*"),
     (r"py:.*", "|".join([*dir(builtins), *sys.stdlib_module_names])),
-    (r"py:class", r"Source|TestBench|Network|ManualClock"),  # named by docstrings, not public
+    (r"py:class", r"Source|agentlab\.transport\.sockets\.Socket"),  # named by docstrings, not public
     (r"py:func", r"registration_from_plain"),
 ]
 COLON = "\ue000"  # a private character, in no docstring

@@ -109,11 +109,6 @@ class Loop:
             self._unfinished.discard(id(source))
             self._poller.remove(source.socket)
 
-    def resume(self, source: Source) -> None:
-        """Serve what a source holds back, though its socket may have nothing new to say."""
-        if id(source) in self._sources:
-            self._unfinished.add(id(source))
-
     def come_back_to(self, source: Source) -> None:
         """Serve a source in the next turn, for it has a backlog that no socket announces."""
         if id(source) in self._sources:
@@ -123,10 +118,18 @@ class Loop:
         """Run an action once in `delay` seconds; give the alias by which ``deadlines`` knows it."""
         return self.deadlines.after(delay, action, now=self.now())
 
-    def use(self, poller: Waiter, timers: Timers, deadlines: Timers, now: Callable[[], float]) -> None:
-        """Wait and tell the time by other means: for the test kit, before anything is added."""
+    def use(
+        self,
+        poller: Waiter,
+        timers: Timers,
+        deadlines: Timers,
+        now: Callable[[], float],
+        on_error: Callable[[BaseException, str], None],
+    ) -> None:
+        """Wait, tell the time and report errors by other means: for the test kit, before anything is added."""
         self._poller.close()
         self._poller, self.timers, self.deadlines, self.now = poller, timers, deadlines, now
+        self._on_error = on_error
 
     def turn(self, keep_going: Callable[[], bool]) -> bool:
         """Serve what is there without waiting; tell whether there was anything."""

@@ -24,9 +24,6 @@ def fit(agent: Agent, turns: Turns, network: Network, note: Callable[[BaseExcept
         note: Called with what its handlers, timers and hooks raise, besides the agent's own counting.
     """
     clock = turns.clock
-    agent._loop.use(QueuePoller(), ClockedTimers(clock), ClockedTimers(clock), clock.now)
-    agent._loop.owner = threading.get_ident()
-    agent._links._desk.open_socket = cast(Any, network.socket)
     failed = agent._faults.failed
 
     def note_too(error: BaseException, what: str) -> None:
@@ -34,6 +31,9 @@ def fit(agent: Agent, turns: Turns, network: Network, note: Callable[[BaseExcept
         failed(error, what)
 
     agent._faults.failed = note_too  # type: ignore[method-assign]
+    agent._loop.use(QueuePoller(), ClockedTimers(clock), ClockedTimers(clock), clock.now, note_too)
+    agent._loop.owner = threading.get_ident()
+    agent._links._desk.open_socket = cast(Any, network.socket)
     agent._coroutines = agent._links._desk.coroutines = BenchCoroutines(agent, turns)
     agent.run = lambda: turns.start(agent)  # type: ignore[method-assign]
 

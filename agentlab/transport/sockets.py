@@ -163,7 +163,7 @@ class Socket:
         if self.closed:
             return
         self.closed = True
-        if self.role not in {"PULL", "SUB"}:
+        if self.role in {"PUSH", "PUB", "DEALER", "ROUTER"}:
             for path in self._paths:
                 lingering.hold(path, linger)
         self.z.close(linger=-1 if linger < 0 else int(linger * 1000))

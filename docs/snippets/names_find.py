@@ -24,4 +24,7 @@ except NameTakenError as error:
 ns.register("Printer", "PYRO:printer@127.0.0.1:1234")
 print(ns.remove("Printer"))
 
+for name, registration in ns.registrations().items():
+    print(name, registration.metadata["tags"], registration.uri)
+
 ns.shutdown()

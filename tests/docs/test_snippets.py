@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from agentlab import run_nameserver
+from agentlab.testing import agent_dies
+
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 SNIPPETS = DOCS / "snippets"
-PROGRAMS = sorted(path.name for path in SNIPPETS.glob("*.py"))
+PAIR = ["lab_start.py", "lab_use.py"]  # for two terminals
+PROGRAMS = sorted(path.name for path in SNIPPETS.glob("*.py") if path.name not in PAIR)
 PAGES = sorted(path for path in DOCS.rglob("*.rst") if "_build" not in path.parts)
 ANYTHING = "…"  # stands in an expected text for whatever varies: times, paths, tracebacks
 
@@ -44,14 +48,34 @@ def test_the_program_says_what_the_page_says(program, tmp_path):
     assert matches(expected(f"{stem}.err"), result.stderr), result.stderr
 
 
-@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_two_scripts_work_together(tmp_path, monkeypatch):
+    ns = run_nameserver()
+    try:
+        monkeypatch.setenv("AGENTLAB_NAMESERVER_ADDRESS", str(ns.addr()))
+        command = [sys.executable, "-u", str(SNIPPETS / PAIR[0])]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, text=True) as first:
+            try:
+                assert "The laser runs" in first.stdout.readline()
+                second = run(PAIR[1], tmp_path)
+            finally:
+                first.communicate("\n", timeout=20)
+        assert first.returncode == 0
+        assert (second.returncode, second.stderr) == (0, "")
+        assert matches(expected("lab_use.txt"), second.stdout), second.stdout
+        assert agent_dies("Laser", ns)
+    finally:
+        ns.shutdown()
+
+
+@pytest.mark.parametrize("program", [*PROGRAMS, *PAIR])
 def test_a_page_shows_the_program(program):
     assert any(f"snippets/{program}" in page.read_text("utf-8") for page in PAGES)
 
 
 def test_every_expected_text_belongs_to_a_program():
     texts = {path.name for path in SNIPPETS.iterdir() if path.suffix in {".txt", ".err"}}
-    assert {text.rpartition(".")[0] + ".py" for text in texts} <= set(PROGRAMS)
+    assert {text.rpartition(".")[0] + ".py" for text in texts} <= {*PROGRAMS, *PAIR}
 
 
 def test_no_page_has_python_that_is_not_run():

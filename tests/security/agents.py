@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 from agentlab import Agent
 
@@ -47,6 +48,9 @@ class Victim(Peer):
 
     def own_pid(self):
         return os.getpid()
+
+    def most_memory(self):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     def publish(self, numbers):
         for number in numbers:

@@ -50,13 +50,21 @@ def nonsense(chance: random.Random) -> list[list[bytes]]:
         [b"\x00" + b"\x91" * 50_000],
         [b"\x80\x05\x8e" + (1 << 62).to_bytes(8, "little")],  # a pickle: bytes of 4 EiB
         [b"\x80\x04cos\n_no_such_thing\n."],
-        *([b"\xff" + chance.randbytes(chance.randrange(200)) for _ in range(n)] for n in range(1, 6) for _ in range(20)),
+        *([noise(chance) for _ in range(n)] for n in range(1, 6) for _ in range(20)),
     ]
+
+
+def noise(chance: random.Random) -> bytes:
+    """Random bytes that are no pickle, neither from their beginning nor after the stamp of a publication.
+
+    With others a pickle could begin that takes gigabytes: see the test of that.
+    """
+    return b"\xff" + chance.randbytes(11) + b"\xff" + chance.randbytes(chance.randrange(200))
 
 
 @pytest.fixture
 def chance():
-    print("seed", seed := 3605289058)
+    print("seed", seed := random.randrange(1 << 32))
     return random.Random(seed)
 
 
@@ -159,6 +167,17 @@ def test_nonsense_on_pub_is_counted(ns):
         peer.send_multipart([b"\xff", b"x"])
         wait_sent(peer)
     wait_until(lambda: pair.victim.bad_message_count() == 1, 0.5)
+
+
+@pytest.mark.xfail(strict=True, reason="pickle.loads reserves a memo of any size; frames that begin no pickle of ours reach it")
+def test_seven_bytes_take_no_gigabyte(ns):
+    pair = Pair("ipc", "pickle")
+    before = pair.victim.most_memory()
+    with peer_of(pair, zmq.PUSH, "PULL") as peer:
+        peer.send(b"Nr" + (1 << 24).to_bytes(4, "little") + b".")  # None, put into the memo at place 2**24
+        wait_sent(peer)
+    pair.round()
+    assert pair.victim.most_memory() - before < 50e6
 
 
 def test_a_subscriber_outlives_a_publisher_with_impossible_numbers(ns):
