@@ -227,6 +227,7 @@ class Agent:
         link.remote = (agent, its_alias)
 
         def moved(address: Address) -> None:
+            link.moved = link.address != address.twin()
             self._loop.post(lambda: self._links.renew(link, address))
 
         directory.follow(agent, its_alias, moved)

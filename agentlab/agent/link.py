@@ -50,6 +50,8 @@ class Link:
         self.closed = False
         self.remote: tuple[str, str] | None = None
         """Agent and alias that the link follows, when it was connected by name."""
+        self.moved = False
+        """Whether that agent has come back elsewhere, and the loop has not connected there yet; set from any thread."""
 
     @property
     def backlog(self) -> bool:

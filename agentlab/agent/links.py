@@ -145,6 +145,7 @@ class Links:
 
     def renew(self, link: Link, server: Address) -> None:
         """Connect a link to the new address of the agent that it follows."""
+        link.moved = False
         if link.closed or link.address == server.twin():
             return
         self._by_name.pop(link.address, None)

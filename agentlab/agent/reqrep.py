@@ -7,7 +7,7 @@ from typing import Any
 
 from agentlab.agent.link import Desk, Link, SendOptions
 from agentlab.agent.respond import Responder
-from agentlab.errors import AgentStoppedError, MessageTimeoutError
+from agentlab.errors import AgentStoppedError, ConnectionLostError, MessageTimeoutError
 from agentlab.transport.sockets import ZERO_COPY, Socket
 from agentlab.wire.address import AgentAddress
 
@@ -42,6 +42,8 @@ class ReqLink(Link):
                 return self.socket.recv(LOOK_UP)
             if self.desk.agent.ending():
                 raise AgentStoppedError("the agent was asked to stop while it waited for a reply")
+            if self.moved:
+                raise ConnectionLostError("the agent that was asked has come back elsewhere; ask again, the request may have run")
 
 
 class RepLink(Link):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import platform
 import signal
@@ -17,10 +18,14 @@ from agentlab.runtime import started
 from agentlab.runtime.calling import Caller
 from agentlab.transport.ipc import sweep_stale
 
+log = logging.getLogger(__name__)
+
 AT_ONCE = 32
 SHORT, LONG = 0.002, 0.02  # seconds between two looks: at first, and later
 ASK_TIMEOUT = 1.0
 CLOCKS_DIFFER = 2.0  # seconds between the start that the kernel says and the one that an agent says
+
+_KILLED = "agent %r did not shut down within %g s and is killed; its on_stop() does not run"
 
 Agents = dict[str, Registration]
 
@@ -89,6 +94,7 @@ class Ending:
         for agent in started.unfinished(self._names.address):
             agent.kill()
         for registration in [r for r in self._names.list().values() if is_agent(r)]:
+            log.warning(_KILLED, registration.name, self._timeout / 2)
             process = find_process(registration)
             if process is not None:
                 with contextlib.suppress(psutil.Error):

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 import threading
+import time
 
 import pytest
 
-from agentlab import Agent, AgentLabError, MessageTimeoutError, RemoteError, SerializationError, WrongAddressError, run_agent
-from agentlab.testing import wait_agent_attr, wait_condition
+from agentlab import (
+    Agent,
+    AgentLabError,
+    ConnectionLostError,
+    MessageTimeoutError,
+    RemoteError,
+    SerializationError,
+    WrongAddressError,
+    run_agent,
+)
+from agentlab.testing import agent_dies, wait_agent_attr, wait_condition
 from tests.agent.live import (
     SERIALIZERS,
     TRANSPORTS,
@@ -274,3 +286,30 @@ def test_a_kind_that_cannot_be_bound_names_those_that_can(kind):
     allowed = "REQ, REP, PUSH, PULL, PUB, SUB, ASYNC_REP, SYNC_PUB$"
     with pytest.raises(WrongAddressError, match=f"no kind of socket to bind; there are {allowed}"):
         Agent("alone").bind(kind, handler=print)
+
+
+class Sleeper(Agent):
+    def on_init(self):
+        self.asked = False
+        self.bind("REP", alias="ask", handler=self.sleep)
+
+    def sleep(self, message):
+        self.asked = True
+        time.sleep(60)
+
+
+def _kill(name, ns):
+    os.kill(ns.registrations()[name].metadata["pid"], signal.SIGKILL)
+    assert agent_dies(name, ns)
+
+
+def test_a_question_without_a_limit_to_one_that_came_back_elsewhere(ns):
+    sleeper, asker = run_agent("sleeper", base=Sleeper), run_agent("asker")
+    asker.connect(("sleeper", "ask"), alias="question")
+    answer = Background(asker.send_recv, "question", 1)
+    assert wait_condition(lambda: sleeper.asked)
+    _kill("sleeper", ns)
+    again = run_agent("sleeper", base=Sleeper)
+    with pytest.raises(ConnectionLostError, match="come back elsewhere"):
+        answer.result(10)
+    assert not again.asked
