@@ -85,6 +85,7 @@ class PubLink(Link):
     def _note(self, frames: list[Any]) -> None:
         change = frames[0]
         if not change or change[0] > 1:
+            self.bad(SerializationError("a subscriber sent what is no subscription"))
             return
         topic = bytes(change[1:])
         if topic.startswith(LOST):
@@ -217,7 +218,9 @@ class SubLink(Link):
             number, epoch = _STAMP.unpack_from(body)
             first = body[_STAMP.size] if len(body) > _STAMP.size else 0
             if 1 <= first <= 8:
-                message = self.serializer.decode_multi([body[_STAMP.size :], *socket.rest()]).content
+                kind, message = self.serializer.decode_multi([body[_STAMP.size :], *socket.rest()])
+                if kind != "value":
+                    raise SerializationError(f"a publication must be one plain message, not a {kind}")
             else:
                 message = self.serializer.decode(memoryview(body)[_STAMP.size :])
         except (SerializationError, struct.error) as error:

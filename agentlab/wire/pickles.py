@@ -29,6 +29,7 @@ _PROTOCOL: Final = 5
 # imports nothing; looking for one byte first takes a third of the time of looking for the name.
 _STACK_GLOBAL: Final = 0x93
 _MAIN: Final = b"_main__"  # of __main__, and of __mp_main__: the same module in a process that multiprocessing spawned
+PICKLE_START: Final = 0x80
 _END: Final = object()
 _ATOMS: Final = frozenset({int, float, bool, str, bytes, complex, type(None)})
 
@@ -36,6 +37,21 @@ _ATOMS: Final = frozenset({int, float, bool, str, bytes, complex, type(None)})
 _ANYTHING: Final = (Exception, SystemExit)
 
 _BufferCallback: TypeAlias = Callable[[pickle.PickleBuffer], Any] | None
+
+
+def _check_start(data: Frame) -> None:
+    """Refuse what no pickler of ours wrote: seven random bytes can make the unpickler take gigabytes.
+
+    Raises:
+        UnpicklingError: it does not begin with the opcode that names the protocol.
+    """
+    if len(data) == 0 or data[0] != PICKLE_START:
+        raise pickle.UnpicklingError("it does not begin like a pickle of protocol 2 or later")
+
+
+def _loads(data: Frame, buffers: Iterable[Any] = ()) -> Any:
+    _check_start(data)
+    return pickle.loads(data, buffers=buffers)
 
 
 class _PickleFamily(Serializer):
@@ -109,7 +125,7 @@ class CloudpickleSerializer(_PickleFamily):
         return bytes(cloudpickle.dumps(value, protocol=_PROTOCOL, buffer_callback=callback))
 
     def _load(self, data: Frame, buffers: Iterable[Any]) -> Any:
-        return pickle.loads(data, buffers=buffers)
+        return _loads(data, buffers=buffers)
 
 
 class PickleSerializer(CloudpickleSerializer):
@@ -152,8 +168,14 @@ class PickleSerializer(CloudpickleSerializer):
         return encode
 
     def decoder(self) -> Callable[[Frame], Any]:
-        """Give the C unpickler itself: no pickle begins like a header frame."""
-        return pickle.loads
+        """Give a function that decodes one plain frame; no pickle begins like a header frame."""
+
+        def decode(frame: Frame, loads: Any = pickle.loads) -> Any:
+            if frame[0] != PICKLE_START:
+                raise pickle.UnpicklingError("it does not begin like a pickle of protocol 2 or later")
+            return loads(frame)
+
+        return decode
 
     def dumps(self, value: Any) -> bytes:
         """Give one plain frame that holds the value, whatever its size."""
@@ -166,7 +188,7 @@ class PickleSerializer(CloudpickleSerializer):
     def decode(self, frame: Frame) -> Any:
         """Give the value of a message that is one plain frame."""
         try:
-            return pickle.loads(frame)
+            return _loads(frame)
         except _ANYTHING as error:
             raise unreadable(self.name, frame, error) from error
 
@@ -190,6 +212,7 @@ class DillSerializer(_PickleFamily):
         import dill
 
         # dill names the main module in its own way, which only its own unpickler understands.
+        _check_start(data)
         return dill.loads(data, buffers=buffers)
 
 
