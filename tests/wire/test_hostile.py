@@ -212,5 +212,16 @@ def test_a_key_press_is_not_swallowed(name):
 def test_frames_are_what_other_programs_would_make():
     assert get_serializer("json").decode(json.dumps({"a": [1]}, indent=1).encode()) == {"a": [1]}
     assert get_serializer("msgpack").decode(b"\0" + msgpack.packb({"a": [1]})) == {"a": [1]}
-    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
         assert get_serializer("pickle").decode(pickle.dumps({"a": [1]}, protocol)) == {"a": [1]}
+
+
+@pytest.mark.parametrize("name", ["pickle", "cloudpickle", "dill"])
+@pytest.mark.parametrize("frame", [b"Nr\0\0\0\1.", pickle.dumps(1, 0), pickle.dumps(1, 1), b""])
+def test_what_does_not_begin_like_a_pickle_is_never_unpickled(name, frame):
+    serializer = get_serializer(name)
+    for read in (serializer.decode, serializer.loads):
+        with pytest.raises(SerializationError):
+            read(frame)
+    with pytest.raises(Exception):  # noqa: B017 - it may raise anything
+        serializer.decoder()(frame)
