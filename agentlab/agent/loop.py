@@ -166,8 +166,8 @@ class Loop:
             source = self._sources.get(key)  # type: ignore[call-overload]
             if source is not None and keep_going():
                 self._serve(source)
-        calls = self._run_calls()
-        ticks = self._run_timers(keep_going)
+        calls = self._run_calls() if self.mailbox else 0
+        ticks = self._run_timers(keep_going) if self.timers or self.deadlines else 0
         return bool(ready or calls or ticks)
 
     def wait_for_orders(self, keep_waiting: Callable[[], bool]) -> None:
@@ -181,6 +181,8 @@ class Loop:
             self._run_calls()
 
     def _time_left(self, at_most: float | None) -> float | None:
+        if not self.timers and not self.deadlines:
+            return at_most
         times = [t for t in (self.timers.next_time(), self.deadlines.next_time()) if t is not None]
         if not times:
             return at_most

@@ -13,6 +13,8 @@ from agentlab.errors import SerializationError
 from agentlab.transport.sockets import ZERO_COPY, Socket
 from agentlab.wire.address import AgentAddress
 
+_NOT_PLAIN = "a frame does not begin like one of this serializer; both ends must use the same"
+
 
 class _PauseError(Exception):
     """A batch is larger than this turn of the loop may handle."""
@@ -74,10 +76,12 @@ class PullLink(Link):
         self._deliver = self._call if self.serializer.name == "raw" else self._make_deliver()
 
     def _make_deliver(self) -> Deliver:
-        loads, call = self.serializer.decoder(), self._call
+        loads, call, start = self.serializer.decoder(), self._call, self.serializer.plain_start
 
         def deliver(data: bytes) -> None:
             try:
+                if start is not None and data[0] != start:
+                    raise SerializationError(_NOT_PLAIN)
                 message = loads(data)
             except Exception as error:  # noqa: BLE001 - hostile bytes may raise anything; and headers are no plain frames
                 self._special(data, error)

@@ -89,6 +89,9 @@ class Serializer(ABC):
 
     name: ClassVar[str]
 
+    plain_start: ClassVar[int | None] = None
+    """The byte with which every plain frame begins that may be given to what :meth:`decoder` gives; None: any."""
+
     @abstractmethod
     def dumps(self, value: Any) -> bytes:
         """Give one plain frame that holds the value, whatever its size."""

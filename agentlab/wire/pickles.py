@@ -136,6 +136,7 @@ class PickleSerializer(CloudpickleSerializer):
     """
 
     name: ClassVar[str] = "pickle"
+    plain_start: ClassVar[int | None] = PICKLE_START
 
     def encode(self, value: Any) -> Encoded:
         """Give one message, as :meth:`Serializer.encode` says."""
@@ -149,33 +150,43 @@ class PickleSerializer(CloudpickleSerializer):
         def stays(buffer: pickle.PickleBuffer) -> bool:
             return _stays(buffer, buffers)
 
-        # The path of every message of a default socket: what can be made once, or be a local variable, is.
-        def encode(value: Any, dumps: Any = pickle.dumps, stays: Any = stays, buffers: list[Frame] = buffers) -> Encoded:
+        # A pickle below the size of the least buffer has none that would go beside it. So a small message takes the
+        # short way, and a large one, which often comes after another large one, is pickled only once.
+        large = False
+
+        def encode_large(value: Any) -> Encoded:
+            nonlocal large
+            buffers.clear()
             try:
-                data: bytes = dumps(value, _PROTOCOL, buffer_callback=stays)
-            except Exception:  # noqa: BLE001 - a type may fail at anything; cloudpickle succeeds, or its error is raised
-                buffers.clear()
+                data = pickle.dumps(value, _PROTOCOL, buffer_callback=stays)
+            except Exception:  # noqa: BLE001 - as below
                 return by_value(value)
             if _STACK_GLOBAL in data and _MAIN in data:
-                buffers.clear()
                 return by_value(value)
-            if not buffers:
-                return data
-            message: Encoded = [buffers_header(len(buffers), data), *buffers]
+            large = bool(buffers) or len(data) >= LEAST_BUFFER
+            message: Encoded = [buffers_header(len(buffers), data), *buffers] if buffers else data
             buffers.clear()
             return message
+
+        def encode(value: Any, dumps: Any = pickle.dumps) -> Encoded:
+            nonlocal large
+            if large:
+                return encode_large(value)
+            try:
+                data: bytes = dumps(value, _PROTOCOL)
+            except Exception:  # noqa: BLE001 - a type may fail at anything; cloudpickle succeeds, or its error is raised
+                return by_value(value)
+            if len(data) >= LEAST_BUFFER:
+                return encode_large(value)
+            if _STACK_GLOBAL in data and _MAIN in data:
+                return by_value(value)
+            return data
 
         return encode
 
     def decoder(self) -> Callable[[Frame], Any]:
-        """Give a function that decodes one plain frame; no pickle begins like a header frame."""
-
-        def decode(frame: Frame, loads: Any = pickle.loads) -> Any:
-            if frame[0] != PICKLE_START:
-                raise pickle.UnpicklingError("it does not begin like a pickle of protocol 2 or later")
-            return loads(frame)
-
-        return decode
+        """Give the C unpickler itself, for frames that begin with :attr:`plain_start`."""
+        return pickle.loads
 
     def dumps(self, value: Any) -> bytes:
         """Give one plain frame that holds the value, whatever its size."""
