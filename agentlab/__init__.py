@@ -3,6 +3,9 @@
 Importing it opens nothing and starts nothing. Start with :func:`run_nameserver` and :func:`run_agent`.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from agentlab.agent.agent import Agent
 from agentlab.errors import (
     AgentLabError,
@@ -16,6 +19,9 @@ from agentlab.errors import (
     ConnectionLostError,
     DeadlockError,
     HandlerError,
+    LabDownError,
+    LabError,
+    LabStartError,
     MessageTimeoutError,
     NameServerError,
     NameServerUnavailableError,
@@ -24,6 +30,7 @@ from agentlab.errors import (
     RemoteError,
     SerializationError,
     UnknownNameError,
+    UnknownUnitError,
     WrongAddressError,
 )
 from agentlab.logs import Logger
@@ -32,6 +39,7 @@ from agentlab.runtime.nsproxy import NameServer, NSProxy
 from agentlab.runtime.proxy import Proxy
 from agentlab.runtime.run import run_agent, run_logger, run_nameserver
 from agentlab.settings import config
+from agentlab.version import __version__
 from agentlab.wire.address import AgentAddress, SocketAddress, address_to_host_port
 from agentlab.wire.channel import AgentChannel
 from agentlab.wire.kinds import (
@@ -42,7 +50,40 @@ from agentlab.wire.kinds import (
     AgentChannelKind,
 )
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from agentlab.lab.lab import Lab
+    from agentlab.nameserver.config import NameServerConfig, read_nameserver_configs
+    from agentlab.nameserver.foreground import start_ns_loop
+    from agentlab.runtime.daemonprocess import DaemonProcess, run_daemon
+    from agentlab.services.daemon import Daemon
+    from agentlab.services.model import Service
+    from agentlab.yamlfile.problems import ProblemsError
+
+_LATER = {
+    "Daemon": "agentlab.services.daemon",
+    "DaemonProcess": "agentlab.runtime.daemonprocess",
+    "Lab": "agentlab.lab.lab",
+    "NameServerConfig": "agentlab.nameserver.config",
+    "ProblemsError": "agentlab.yamlfile.problems",
+    "Service": "agentlab.services.model",
+    "read_nameserver_configs": "agentlab.nameserver.config",
+    "run_daemon": "agentlab.runtime.daemonprocess",
+    "start_ns_loop": "agentlab.nameserver.foreground",
+}
+"""Loaded when they are first asked for: they need pydantic or PyYAML, which no agent's process has to carry."""
+
+
+def __getattr__(name: str) -> Any:
+    home = _LATER.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 __all__ = [
     "Agent",
@@ -63,26 +104,39 @@ __all__ = [
     "ConfigurationError",
     "ConnectError",
     "ConnectionLostError",
+    "Daemon",
+    "DaemonProcess",
     "DeadlockError",
     "HandlerError",
+    "Lab",
+    "LabDownError",
+    "LabError",
+    "LabStartError",
     "Logger",
     "MessageTimeoutError",
     "NSProxy",
     "NameServer",
+    "NameServerConfig",
     "NameServerError",
     "NameServerUnavailableError",
     "NameTakenError",
+    "ProblemsError",
     "Proxy",
     "RefusedError",
     "RemoteError",
     "SerializationError",
+    "Service",
     "SocketAddress",
     "UnknownNameError",
+    "UnknownUnitError",
     "WrongAddressError",
     "__version__",
     "address_to_host_port",
     "config",
+    "read_nameserver_configs",
     "run_agent",
+    "run_daemon",
     "run_logger",
     "run_nameserver",
+    "start_ns_loop",
 ]

@@ -19,6 +19,10 @@ The tree (the builtin in brackets is a base too, so that ``except TimeoutError``
     │   ├── ConnectionLostError [ConnectionError]  the other side went away: the call may have run
     │   ├── CallTimeoutError [TimeoutError]  no answer in time: the call may have run, or may run yet
     │   └── DeadlockError                    agents wait for each other in a circle
+    ├── LabError [RuntimeError]              what a lab's supervisor was asked could not be done
+    │   ├── LabStartError                    a part of the lab did not start, so nothing of it runs
+    │   ├── LabDownError [ConnectionError]   nobody runs that lab
+    │   └── UnknownUnitError [LookupError]   the lab has no agent, service, daemon or name server of that name
     ├── RefusedError [PermissionError]       the other side has not proved the lab's key, or security forbids it
     ├── AgentStoppedError [RuntimeError]     the agent's loop does not run, so nobody would execute a safe call
     └── RemoteError [RuntimeError]           an error of another process whose own type cannot be rebuilt here
@@ -98,6 +102,22 @@ class CallTimeoutError(CommunicationError, TimeoutError):
 
 class DeadlockError(CommunicationError):
     """Agents wait for each other in a circle; nobody could ever answer."""
+
+
+class LabError(AgentLabError, RuntimeError):
+    """What a lab, or its supervisor, was asked could not be done."""
+
+
+class LabStartError(LabError):
+    """A part of the lab did not start; nothing of the lab runs."""
+
+
+class LabDownError(LabError, ConnectionError):
+    """Nobody runs that lab: no supervisor answers for its file."""
+
+
+class UnknownUnitError(LabError, LookupError):
+    """The lab has no agent, service, daemon or name server of that name."""
 
 
 class RefusedError(AgentLabError, PermissionError):
