@@ -18,6 +18,10 @@ free                                            taken in, so a restarted server 
 free, but this holder was removed by call       dropped: a datagram that was late raises no dead
 held by another                                 dropped, unless the renewal's claim is the newer one
 ==============================================  ====================================================
+
+A server that was restarted with an empty table has a gap that these rules cannot close: until the first renewal of a live
+agent comes (a third of its lease), its name is free, and whoever claims it by call then keeps it, for theirs is the newer
+claim. A server that keeps its names in a file has no such gap.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from __future__ import annotations
 import heapq
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace as with_fields
 
 from agentlab.errors import NameServerError, NameTakenError, UnknownNameError, nearest
@@ -34,6 +38,13 @@ from agentlab.nameserver.registration import Change, ChangeKind, MetaFilter, Reg
 MAX_NAMES = 100_000
 TOMBSTONE_SECONDS = 60.0
 _HINT_NAMES = 300  # nearest() compares with every name it is given: too slow for thousands
+
+Keep = Callable[[Change], object]
+"""Is told of a change just before it is made; what it raises leaves the table as it was."""
+
+
+def _keep_nothing(_change: Change) -> None:
+    pass
 
 
 class _Entry:
@@ -65,13 +76,24 @@ class NameTable:
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 
-    def register(self, registration: Registration, now: float, replace: bool = False) -> Change | None:
+    def restore(self, registrations: Iterable[Registration], now: float) -> None:
+        """Take in what was kept in a file when the server ended: each lease begins anew, so who lives can renew it.
+
+        For an empty table whose changes nobody follows yet: nothing is counted as one.
+        """
+        for registration in registrations:
+            self._enter(registration, now)
+
+    def register(
+        self, registration: Registration, now: float, replace: bool = False, keep: Keep = _keep_nothing
+    ) -> Change | None:
         """Take in a claim made by call.
 
         Args:
             registration: The claim.
             now: Seconds on the clock that all calls of this table use.
             replace: Whether it takes the name away from a live holder.
+            keep: Told of the change before it is made.
 
         Returns:
             What changed; None where the claim only renewed what was there.
@@ -91,8 +113,9 @@ class NameTable:
                 raise _taken(held)
             if registration.since <= held.since:  # the clock was set back; the newer claim must look newer
                 registration = with_fields(registration, since=math.nextafter(held.since, math.inf))
+        change = self._put(registration, now, keep)
         self._removed.pop(_key(registration), None)
-        return self._put(registration, now)
+        return change
 
     def renew(self, registration: Registration, now: float) -> Change | None:
         """Take in a renewal that came by datagram.
@@ -127,8 +150,17 @@ class NameTable:
             raise _taken(held)
         return self._put(registration, now)
 
-    def remove(self, name: str, uri: str | None = None, instance: str | None = None, now: float = 0.0) -> Change | None:
+    def remove(
+        self, name: str, uri: str | None = None, instance: str | None = None, now: float = 0.0, keep: Keep = _keep_nothing
+    ) -> Change | None:
         """Take a name away; with ``uri`` or ``instance`` only from that very holder.
+
+        Args:
+            name: The name.
+            uri: Where its holder must be.
+            instance: Which incarnation it must be.
+            now: Seconds, as for :meth:`register`.
+            keep: Told of the change before it is made.
 
         Returns:
             What changed; None where nobody, or somebody else, has the name.
@@ -139,10 +171,11 @@ class NameTable:
         held = entry.registration
         if (uri is not None and uri != held.uri) or (instance is not None and instance != held.instance):
             return None
+        change = self._change("removed", held, keep)
         if held.lease is not None:
             self._remember_removed(_key(held), now)
         del self._entries[name]
-        return self._change("removed", held)
+        return change
 
     def expire(self, now: float) -> Sequence[Change]:
         """Take away every name whose lease has ended; give what changed, earliest end first."""
@@ -205,15 +238,20 @@ class NameTable:
             if matches(entry.registration, prefix=prefix, regex=pattern, meta_all=meta_all, meta_any=meta_any, tag=tag)
         }
 
-    def _put(self, registration: Registration, now: float) -> Change:
+    def _put(self, registration: Registration, now: float, keep: Keep = _keep_nothing) -> Change:
         name = registration.name
         known = name in self._entries
         if not known and len(self._entries) >= MAX_NAMES:
             raise NameServerError(f"{name!r} is refused: the name server holds {MAX_NAMES} names already; remove some")
+        change = self._change("changed" if known else "registered", registration, keep)
+        self._enter(registration, now)
+        return change
+
+    def _enter(self, registration: Registration, now: float) -> None:
+        name = registration.name
         entry = self._entries[name] = _Entry(registration, _deadline(registration, now))
         if registration.lease is not None:
             self._push(name, entry)
-        return self._change("changed" if known else "registered", registration)
 
     def _push(self, name: str, entry: _Entry) -> None:
         self._serial += 1
@@ -233,9 +271,11 @@ class NameTable:
                 return
             del self._removed[key]
 
-    def _change(self, kind: ChangeKind, registration: Registration) -> Change:
+    def _change(self, kind: ChangeKind, registration: Registration, keep: Keep = _keep_nothing) -> Change:
+        change = Change(self.number + 1, kind, registration, self.epoch)
+        keep(change)
         self.number += 1
-        return Change(self.number, kind, registration, self.epoch)
+        return change
 
     @staticmethod
     def _same_content(one: Registration, other: Registration) -> bool:

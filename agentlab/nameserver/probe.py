@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import enum
 import errno
 import socket
 
 from agentlab.control.uri import parse_uri
 from agentlab.errors import WrongAddressError
 
-_DEAD = (errno.ECONNREFUSED, errno.ENOENT)
+_DEAD = (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR)
+# A unix socket whose queue is full, or that belongs to another user: somebody made it, and may be there.
+_THERE = (errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES, errno.EPERM)
+
+
+class Verdict(enum.Enum):
+    """What an attempt to connect tells of a holder."""
+
+    ALIVE = "alive"
+    DEAD = "dead"
+    UNREACHABLE = "unreachable"
+
+
+def verdict_of(error: OSError | None) -> Verdict:
+    """Tell what the outcome of a connection attempt means.
+
+    Args:
+        error: What it raised; None: it came about. A frozen process, too, accepts connections.
+    """
+    if error is None or error.errno in _THERE:
+        return Verdict.ALIVE
+    return Verdict.DEAD if error.errno in _DEAD else Verdict.UNREACHABLE
 
 
 def is_dead(uri: str, timeout: float = 0.3) -> bool:
@@ -30,7 +52,7 @@ def is_dead(uri: str, timeout: float = 0.3) -> bool:
             probe.settimeout(timeout)
             probe.connect(location.path)
     except OSError as error:
-        return error.errno in _DEAD
+        return verdict_of(error) is Verdict.DEAD
     except (AttributeError, WrongAddressError):  # no unix sockets on this system, or a location of another kind
         return False
     return False

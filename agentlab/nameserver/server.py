@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import math
 import os
 import selectors
 import socket
@@ -12,15 +13,17 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from agentlab.control.daemon import ControlDaemon
-from agentlab.control.uri import parse_uri
-from agentlab.errors import AgentLabError, ConfigurationError, NameServerError
+from agentlab.control.uri import Location
+from agentlab.errors import AgentLabError, ConfigurationError
+from agentlab.nameserver.autoclean import Autocleaner
+from agentlab.nameserver.broadcast import BroadcastResponder
 from agentlab.nameserver.heartbeat import MAX_DATAGRAM, HeartbeatDecoder
 from agentlab.nameserver.heartbeats import heartbeat_key
-from agentlab.nameserver.places import numeric_host, udp_socket
+from agentlab.nameserver.ports import Ports, open_ports
 from agentlab.nameserver.protocol import BEACON_PERIOD, OBJECT_ID, STOCK_OBJECT_ID
 from agentlab.nameserver.registration import Registration
 from agentlab.nameserver.service import NameService
+from agentlab.nameserver.storage import KINDS, open_storage
 from agentlab.settings import config, runtime_dir
 from agentlab.transport.feed import FeedPublisher
 from agentlab.transport.security import is_loopback
@@ -28,12 +31,10 @@ from agentlab.wire.address import SocketAddress
 
 log = logging.getLogger("agentlab.nameserver")
 
-PORT_ATTEMPTS = 50
 SWEEP_PERIOD = 0.1
 """Seconds that a lease may be over before it is noticed: a turn of the loop for every single lease would cost more."""
 STALL = 0.5
 """Seconds that a turn may be late before all leases are lengthened: nobody could renew while the server stood still."""
-RECEIVE_BUFFER = 4 * 1024 * 1024
 DRAIN = 5000
 REST = 0.01
 """Seconds that renewals wait for company: a thousand agents renew one by one, and every turn of the loop costs."""
@@ -58,11 +59,41 @@ class NameServer:
         host: Where it listens, and nowhere else.
         port: Number of its TCP and of its UDP port; 0: any that is free for both.
         security: ``keys`` or ``none``; None: as configured.
+        storage_type: ``memory``, ``dbm`` or ``sql``. Restarted with ``memory``, it learns every live agent again by the
+            next renewal of its lease; until then a newcomer may take an agent's name, and names without a lease are gone.
+            Restarted with a file, it knows everybody at once, and each lease begins anew.
+        storage_file: The file of names; not looked at for ``memory``. One name server at a time may use it.
+        autoclean: Seconds between two rounds in which every registration without a lease is tried; those where nobody
+            listens are removed, those out of reach after 20 s. 0: never.
+        broadcast: Host and UDP port where stock programs' ``locate_ns()`` is answered (see :mod:`~.broadcast`); None: it
+            is not. Under ``keys`` it never is: a stock program cannot prove the key.
+
+    Raises:
+        ConfigurationError: an argument cannot be.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 9090, *, security: str | None = None) -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 9090,
+        *,
+        security: str | None = None,
+        storage_type: str = "memory",
+        storage_file: str | os.PathLike[str] | None = None,
+        autoclean: float = 0.0,
+        broadcast: tuple[str, int] | None = None,
+    ) -> None:
+        for number, name in ((port, "port"), *([(broadcast[1], "broadcast port")] if broadcast else [])):
+            if not 0 <= number <= 65535:
+                raise ConfigurationError(f"{name} {number} does not exist; allowed are 0 (any free one) to 65535")
+        if storage_type not in KINDS:
+            raise ConfigurationError(f"storage type {storage_type!r} does not exist; allowed are {', '.join(KINDS)}")
+        if not (autoclean >= 0 and math.isfinite(autoclean)):
+            raise ConfigurationError(f"autoclean is {autoclean!r}; give seconds, or 0 for never")
         self._host, self._port = host, port
         self._security: str = config["SECURITY"] if security is None else security
+        self._storage_type, self._storage_file = storage_type, storage_file
+        self._autoclean, self._broadcast = autoclean, broadcast
         self._waker, self._wake_end = socket.socketpair()
         self._waker.setblocking(False)
         self._wake_end.setblocking(False)
@@ -78,23 +109,34 @@ class NameServer:
             should_stop: Asked whether to end.
 
         Raises:
-            NameServerError: the port is in use.
+            NameServerError: a port is in use.
             RefusedError: the host is open to other machines, and they have no keys.
+            ConfigurationError: the file of names cannot be used; the text says why.
         """
         with contextlib.ExitStack() as opened:
             opened.callback(self._close_wakers)
-            daemon, udp = self._open_ports()
-            opened.callback(daemon.close)
-            opened.callback(udp.close)
+            opened.callback(self.service.close)  # after the daemon, whose calls write
+            ports = open_ports(self._host, self._port, self._security, self.service.handle)
+            opened.callback(ports.close)
+            address = self.address = ports.address
+            storage = open_storage(self._storage_type, self._storage_file)
+            if storage is not None:
+                self.service.restore(storage)
+            if self._security == "none":
+                self._serve_stock(ports)
+            responder = self._open_responder(address)
+            if responder is not None:
+                opened.callback(responder.close)
             publisher = FeedPublisher(self._feed_endpoint())
             opened.callback(publisher.close)
-            address = self.address
             self.service.places.update(address=str(address), feed=publisher.endpoint)
-            daemon.start()
-            log.info("name server at %s, security %s", address, self._security)
+            ports.daemon.start()
+            if self._autoclean:
+                opened.enter_context(Autocleaner(self.service, self._autoclean))
+            log.info("name server at %s, security %s, storage %s", address, self._security, self._storage_type)
             if on_ready is not None:
                 on_ready(str(address))
-            self._loop(udp, publisher, should_stop or (lambda: False))
+            self._loop(ports.udp, publisher, responder, should_stop or (lambda: False))
         log.info("name server at %s has ended", address)
 
     def stop(self) -> None:
@@ -111,37 +153,24 @@ class NameServer:
         self._waker.close()
         self._wake_end.close()
 
-    def _open_ports(self) -> tuple[ControlDaemon, socket.socket]:
-        host = numeric_host(self._host)
-        for _ in range(PORT_ATTEMPTS if self._port == 0 else 1):
-            # The daemon first: it is who refuses a host that is open to strangers.
-            daemon, port = self._open_daemon(host)
-            udp = udp_socket(host)
-            try:
-                udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-                udp.bind((host, port))
-            except OSError as error:
-                udp.close()
-                daemon.close()
-                problem = error.strerror
-            else:
-                self.address = SocketAddress(host, port)
-                return daemon, udp
-        raise NameServerError(f"cannot listen at {self._host}:{self._port} (udp): {problem}; choose another port")
+    def _serve_stock(self, ports: Ports) -> None:
+        from agentlab.nameserver.stock import StockNameServer  # Pyro5 is needed for this alone
 
-    def _open_daemon(self, host: str) -> tuple[ControlDaemon, int]:
-        try:
-            daemon = ControlDaemon(host=host, port=self._port, security=self._security, name="nameserver")
-        except OSError as error:
-            if isinstance(error, AgentLabError):
-                raise
-            raise NameServerError(f"cannot listen at {self._host}:{self._port}: {error.strerror}; choose another port") from None
-        uri = daemon.serve(OBJECT_ID, self.service.handle)
-        if self._security == "none":
-            from agentlab.nameserver.stock import StockNameServer  # Pyro5 is needed for this alone
+        uri = ports.uri.replace(OBJECT_ID, STOCK_OBJECT_ID)
+        ports.daemon.serve_stock(STOCK_OBJECT_ID, StockNameServer(self.service, uri))
 
-            daemon.serve_stock(STOCK_OBJECT_ID, StockNameServer(self.service, uri.replace(OBJECT_ID, STOCK_OBJECT_ID)))
-        return daemon, parse_uri(uri)[1].port
+    def _open_responder(self, address: SocketAddress) -> BroadcastResponder | None:
+        if self._broadcast is None:
+            return None
+        host, port = self._broadcast
+        if self._security != "none":
+            log.info(
+                "broadcasts at %s:%s are not answered under security 'keys': stock programs cannot prove the key", host, port
+            )
+            return None
+        responder = BroadcastResponder(host, port, Location(host=address.host, port=address.port), STOCK_OBJECT_ID)
+        log.info("broadcasts are answered at %s:%s", host, responder.port)
+        return responder
 
     def _feed_endpoint(self) -> str:
         assert self.address is not None
@@ -151,12 +180,16 @@ class NameServer:
         # Always the same for one address, so that subscribers find it again after a restart.
         return f"ipc://{runtime_dir() / f'ns-{hashlib.sha256(host.encode()).hexdigest()[:8]}-{port}.feed'}"
 
-    def _loop(self, udp: socket.socket, publisher: Publisher, should_stop: Callable[[], bool]) -> None:
+    def _loop(
+        self, udp: socket.socket, publisher: Publisher, responder: BroadcastResponder | None, should_stop: Callable[[], bool]
+    ) -> None:
         decoder = HeartbeatDecoder(heartbeat_key(self._security))
-        next_beacon = next_sweep = ended = time.monotonic()
+        next_beacon = next_sweep = woken = ended = time.monotonic()
         came = False
         with selectors.DefaultSelector() as everything, selectors.DefaultSelector() as calls_only:
             everything.register(udp, selectors.EVENT_READ)
+            if responder is not None:
+                everything.register(responder, selectors.EVENT_READ)
             for selector in (everything, calls_only):
                 selector.register(self._wake_end, selectors.EVENT_READ)
             while not self._stopping and not should_stop():
@@ -167,14 +200,16 @@ class NameServer:
                     planned = min(planned, REST)
                 (calls_only if came else everything).select(planned)
                 now = time.monotonic()
-                stalled = now - ended > planned + STALL
+                passed, woken = now - woken, now  # what the last turn took is in it: a slow disk may have held it up
                 with contextlib.suppress(BlockingIOError):
                     self._wake_end.recv(4096)
                 # All that came while we stood still counts before any lease is found over; but a flood has a limit.
                 came = self._drain(udp, decoder)
-                if stalled:
-                    log.warning("the name server stood still for %.1f s; all leases are lengthened by that", now - ended)
-                    self.service.expire(granted=now - ended)
+                if responder is not None:
+                    came = responder.answer() or came
+                if passed > planned + STALL:
+                    log.warning("the name server stood still for %.1f s; all leases are lengthened by that", passed)
+                    self.service.expire(granted=passed)
                 elif expiry is not None and max(expiry, next_sweep) <= now:
                     self.service.expire()
                     next_sweep = now + SWEEP_PERIOD
@@ -182,6 +217,7 @@ class NameServer:
                 for record in self.service.take_records(beacon):
                     publisher.publish(record)
                 if beacon:
+                    self.service.keep_rest()
                     next_beacon = now + BEACON_PERIOD
                 ended = time.monotonic()
 
@@ -206,17 +242,3 @@ class NameServer:
         if renewed:
             self.service.renew(renewed)
         return received > 0
-
-
-def serve_nameserver(
-    host: str = "127.0.0.1",
-    port: int = 9090,
-    *,
-    security: str | None = None,
-    on_ready: Callable[[str], None] | None = None,
-    should_stop: Callable[[], bool] | None = None,
-) -> None:
-    """Serve a name server in the calling thread until it is asked to end; see :class:`NameServer`."""
-    if not 0 <= port <= 65535:
-        raise ConfigurationError(f"port {port} does not exist; allowed are 0 (any free one) to 65535")
-    NameServer(host, port, security=security).run(on_ready, should_stop)

@@ -1,4 +1,9 @@
-"""What a name server answers: calls to bytes, over a guarded :class:`~.leases.NameTable`. Opens nothing itself."""
+"""What a name server answers: calls to bytes, over a guarded :class:`~.leases.NameTable`. Opens nothing itself.
+
+With a storage, what a call asks for is kept before the table changes and before it is answered; where it cannot be kept,
+the call is refused. What comes about without a call (a lease that is over, a renewal that brings somebody back) is not
+refused, for it is so: it is kept as soon as it can be. A renewal that only makes a lease longer is never written.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +20,7 @@ from agentlab.nameserver import protocol
 from agentlab.nameserver.leases import NameTable
 from agentlab.nameserver.probe import is_dead
 from agentlab.nameserver.registration import Change, MetaFilter, Registration, check_registration
+from agentlab.nameserver.storage import Storage
 
 log = logging.getLogger("agentlab.nameserver")
 
@@ -46,6 +52,8 @@ class NameService:
         self._lock = threading.Lock()
         self._records: list[bytes] = []
         self._started = clock()
+        self._storage: Storage | None = None
+        self._unkept: dict[str, Change] = {}  # the last change of each name that could not be written yet, in their order
         self._methods: dict[str, Callable[..., Any]] = {
             "ping": lambda: "pong",
             "register": self._register,
@@ -59,6 +67,25 @@ class NameService:
             "info": self._info,
             "shutdown": self._shutdown,
         }
+
+    def restore(self, storage: Storage) -> None:
+        """Take in what a storage holds, and keep every change in it from now on. Call it first; :meth:`close` closes it.
+
+        Raises:
+            ConfigurationError: what it holds cannot be read.
+        """
+        with self._lock:
+            self._storage = storage
+            registrations = storage.load()
+            self.table.restore(registrations, self._clock())
+        log.info("%d names were kept", len(registrations))
+
+    def close(self) -> None:
+        """Put the storage in order, where there is one; what is asked afterwards and had to be kept is refused."""
+        with self._lock:
+            self._keep_later([])
+            if self._storage is not None:
+                self._storage.close()
 
     def handle(self, payload: bytes, peer: object = None) -> bytes:
         """Answer one call; what is wrong with it is part of the answer.
@@ -86,6 +113,7 @@ class NameService:
 
         Raises:
             NameTakenError: a live holder has the name. One that is certainly dead is put out first.
+            NameServerError: it cannot be kept, or there are too many names; nothing has changed.
         """
         check_registration(registration).pack()
         registration = with_fields(registration, since=self._wall())
@@ -127,15 +155,20 @@ class NameService:
             return self.table.list(prefix, regex, meta_all, meta_any, tag)
 
     def remove(self, name: str, uri: str | None = None, instance: str | None = None) -> bool:
-        """Take a name away from whoever has it, or only from that very holder; tell whether it went."""
+        """Take a name away from whoever has it, or only from that very holder; tell whether it went.
+
+        Raises:
+            NameServerError: it cannot be kept that it went; it is still there.
+        """
         with self._lock:
-            change = self.table.remove(name, uri, instance, self._clock())
+            change = self.table.remove(name, uri, instance, self._clock(), self._keep)
             self._tell([change])
         return change is not None
 
     def renew(self, registrations: Sequence[Registration]) -> None:
         """Take in renewals; those that cannot be are counted and dropped."""
         now = self._clock()
+        changes: list[Change] = []
         with self._lock:
             self.counts["renewals"] += len(registrations)
             for registration in registrations:
@@ -149,14 +182,22 @@ class NameService:
                     self.counts["full"] += 1
                 else:
                     if change is not None:
-                        self._tell([change])
+                        changes.append(change)
+            self._keep_later(changes)
+            self._tell(changes)
 
     def expire(self, granted: float = 0.0) -> None:
         """Take away whose lease is over, after lengthening all by ``granted`` seconds."""
         with self._lock:
             if granted:
                 self.table.grant(granted)
-            self._tell(self.table.expire(self._clock()))
+            self._expire(self._clock())
+
+    def keep_rest(self) -> None:
+        """Try again to keep what could not be kept before; call it now and then."""
+        if self._unkept:
+            with self._lock:
+                self._keep_later([])
 
     def next_expiry(self) -> float | None:
         """Give a time before which no lease ends, on the clock given; None: no lease runs."""
@@ -174,13 +215,46 @@ class NameService:
     def _claim(self, registration: Registration, replace: bool) -> Registration:
         now = self._clock()
         with self._lock:
-            self._tell(self.table.expire(now))
+            self._expire(now)
+            if self._unkept:
+                self._write([])  # what is answered with yes must be kept, even where this call changes nothing
             before = self.table.find(registration.name)
-            self._tell([self.table.register(registration, now, replace)])
+            self._tell([self.table.register(registration, now, replace, self._keep)])
             stands = self.table.lookup(registration.name)
         if before is not None and before.uri != stands.uri:
             log.warning("%r is taken over: from %s to %s", stands.name, before.uri, stands.uri)
         return stands
+
+    def _expire(self, now: float) -> None:
+        changes = self.table.expire(now)
+        self._keep_later(changes)
+        self._tell(changes)
+
+    def _keep(self, change: Change) -> None:
+        self._write([change])
+
+    def _keep_later(self, changes: Sequence[Change]) -> None:
+        """Keep what has happened already; where that fails, note it for the next time."""
+        if self._storage is None or not (changes or self._unkept):
+            return
+        try:
+            self._write(changes)
+        except NameServerError as error:
+            if not self._unkept:
+                log.warning("%s; it is tried again", error)
+            for change in changes:
+                self._unkept.pop(change.name, None)
+                self._unkept[change.name] = change
+            self.counts["unkept"] = len(self._unkept)
+
+    def _write(self, changes: Sequence[Change]) -> None:
+        if self._storage is None:
+            return
+        self._storage.apply([*self._unkept.values(), *changes])
+        if self._unkept:
+            log.info("what was not kept before is now: %d names", len(self._unkept))
+            self._unkept.clear()
+            self.counts["unkept"] = 0
 
     def _tell(self, changes: Iterable[Change | None]) -> None:
         # Under the lock, so that records stand in the order of their numbers.

@@ -70,7 +70,8 @@ class StockNameServer:
     def remove(self, name: str | None = None, prefix: str | None = None, regex: str | None = None) -> int:
         """Remove names; give how many went."""
         names = [name] if name else list(self._found(prefix=prefix, regex=regex)) if prefix or regex else []
-        return sum(self._service.remove(one) for one in names if one != STOCK_OBJECT_ID)
+        gone = self._translated(lambda: [self._service.remove(one) for one in names if one != STOCK_OBJECT_ID])
+        return sum(gone)
 
     def list(self, prefix: str | None = None, regex: str | None = None, return_metadata: bool = False) -> dict[str, Any]:
         """Give URIs as text, or those with metadata, by name."""

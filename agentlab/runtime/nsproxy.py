@@ -20,6 +20,8 @@ from agentlab.settings import NAMESERVER_VARIABLE
 from agentlab.wire.address import SocketAddress
 
 STEP = 0.005
+STOCK_NAME = "Pyro.NameServer"
+"""The name server's own name where it serves stock Pyro5 clients."""
 
 
 def is_gone(address: SocketAddress) -> bool:
@@ -62,15 +64,28 @@ class NSProxy:
                 return
 
     def agents(self, *, tag: str | None = None) -> list[str]:
-        """Give the names of the registered agents, sorted; with `tag` only those that have it."""
+        """Give the names of the registered agents, sorted; with `tag` only those that have it.
+
+        Services and daemons are none, see :meth:`services`; what was registered by hand counts as one, as nobody knows better.
+        """
         return sorted(self.registrations(tag=tag))
 
-    def registrations(self, **conditions: Any) -> dict[str, Registration]:
-        """Give the registrations of agents with their metadata; conditions as for :meth:`list`."""
-        return {n: r for n, r in self._names.list(**conditions).items() if r.uri != "" and n != "Pyro.NameServer"}
+    def services(self, *, tag: str | None = None) -> list[str]:
+        """Give the names of the registered services, sorted; with `tag` only those that have it."""
+        return sorted(self.registrations("service", tag=tag))
+
+    def registrations(self, kind: str = "agent", **conditions: Any) -> dict[str, Registration]:
+        """Give the registrations of agents with their metadata, by name.
+
+        Args:
+            kind: Of what else they are to be: ``service`` or ``daemon``.
+            **conditions: As for :meth:`list`, which gives everything.
+        """
+        found = self._names.list(**conditions).items()
+        return {n: r for n, r in found if r.uri != "" and n != STOCK_NAME and r.metadata.get("kind", "agent") == kind}
 
     def list(self, **conditions: Any) -> dict[str, str]:
-        """Give name -> URI of everything registered.
+        """Give name -> URI of everything registered: agents, services, daemons, and what was registered by hand.
 
         Args:
             **conditions: ``prefix``, ``regex``, ``tag``, ``meta_all``, ``meta_any``.
@@ -171,7 +186,7 @@ class NameServer:
     """The process of a name server, as its starter sees it.
 
     Args:
-        addr: Host and port; None: 127.0.0.1 and a free port.
+        addr: Host and port, or a :class:`~agentlab.nameserver.config.NameServerConfig`; None: 127.0.0.1 and a free port.
         start_method: ``forkserver`` or ``spawn``; None: ``config['START_METHOD']``.
         detach: Whether it outlives this process.
     """

@@ -6,11 +6,13 @@ import os
 from typing import Any
 
 from agentlab.agent.agent import Agent
+from agentlab.errors import ConfigurationError
 from agentlab.logs import Logger
 from agentlab.runtime.agentprocess import AgentProcess
 from agentlab.runtime.nsmain import start_nameserver
 from agentlab.runtime.nsproxy import NSProxy
 from agentlab.runtime.proxy import Proxy
+from agentlab.settings import config
 
 
 def run_nameserver(
@@ -21,14 +23,23 @@ def run_nameserver(
     Its address is written to ``AGENTLAB_NAMESERVER_ADDRESS``, where agents and proxies of this program look.
 
     Args:
-        addr: Host and port, as ``'127.0.0.1:9090'``; None: 127.0.0.1 and a free port.
+        addr: Host and port, as ``'127.0.0.1:9090'``, or a :class:`~agentlab.nameserver.config.NameServerConfig`;
+            None: 127.0.0.1 and a free port.
         base: Class of the handle.
         detach: Whether it outlives this process.
         start_method: ``forkserver`` or ``spawn``; None: ``config['START_METHOD']``.
 
     Raises:
         AgentStartError: it cannot serve there; the text says why (a RuntimeError).
+        ConfigurationError: a config names a host that is not this machine, a directory that cannot be made, or another
+            security than this program's, so that the handle could not speak with it.
     """
+    security = getattr(addr, "security", None)
+    if security not in (None, config["SECURITY"]):
+        raise ConfigurationError(
+            f"name server {addr.name!r} has security {security!r} and this program {config['SECURITY']!r}, so they could not "
+            f"speak with each other; set config['SECURITY'] = {security!r} first"
+        )
     _, address = start_nameserver(addr, detach=detach, start_method=start_method)
     return base(address)
 

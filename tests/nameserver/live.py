@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,26 +14,26 @@ from typing import Any
 import psutil
 
 SERVER = """
-import signal, sys
+import json, signal, sys
 from agentlab.nameserver.server import NameServer
-server = NameServer(sys.argv[1], int(sys.argv[2]), security=sys.argv[3] or None)
+server = NameServer(sys.argv[1], int(sys.argv[2]), security=sys.argv[3] or None, **json.loads(sys.argv[4]))
 signal.signal(signal.SIGTERM, lambda *_: server.stop())
 server.run(lambda address: print(address, flush=True))
 """
 
 
 class ServerProcess:
-    """A name server that can be killed, frozen and started again at its address."""
+    """A name server that can be killed, frozen and started again at its address; options are those of NameServer."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, security: str = "") -> None:
-        self.host, self.port, self.security = host, port, security
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, security: str = "", **options: Any) -> None:
+        self.host, self.port, self.security, self.options = host, port, security, options
         self.process: subprocess.Popen[str] | None = None
         self.start()
 
     def start(self) -> None:
         environment = {**os.environ, "AGENTLAB_SECURITY": self.security or "keys"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SERVER, self.host, str(self.port), self.security],
+            [sys.executable, "-c", SERVER, self.host, str(self.port), self.security, json.dumps(self.options)],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,

@@ -161,6 +161,18 @@ def test_a_killed_server_learns_everybody_again_and_nobody_who_watches_notices(s
         assert set(watch.state()) == {"A", "B"}
 
 
+def test_the_first_renewal_after_its_return_is_enough(server, client):
+    heartbeat = Heartbeat(server.address, client.register("A", "PYRO:x@./u:/nowhere/x", instance="i", lease=30.0))
+    try:
+        server.kill()
+        heartbeat.beat()  # into the void; the system tells it with the next one
+        server.start()
+        heartbeat.beat()
+        wait_until(lambda: client.find("A"))
+    finally:
+        heartbeat.close()
+
+
 def test_who_dies_while_the_server_is_away_is_told_as_removed_once(server, client):
     told = Told()
     made = client.register("A", "PYRO:x@./u:/nowhere/x", instance="i", lease=0.6)

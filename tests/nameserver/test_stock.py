@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +16,7 @@ Pyro5_api = pytest.importorskip("Pyro5.api")
 from Pyro5.errors import CommunicationError, NamingError  # noqa: E402
 
 from agentlab.nameserver.client import Heartbeat, NameServerClient  # noqa: E402
+from agentlab.runtime.proxy import Proxy  # noqa: E402
 from agentlab.settings import config  # noqa: E402
 from tests.nameserver.live import ServerProcess, wait_until  # noqa: E402
 
@@ -111,15 +114,75 @@ def test_a_stock_daemon_registers_an_object_and_a_stock_client_calls_it_by_name(
             assert thing.double(21) == 42
         with Pyro5_api.Proxy(f"PYRONAME:thing@{server.address}") as thing:
             assert thing.double("a") == "aa"
+        with Proxy("thing", nsaddr=server.address) as thing:  # our own
+            assert thing.double(4) == 8
     finally:
         daemon.shutdown()
         thread.join(3.0)
         daemon.close()
 
 
-def test_the_stock_command_lists(server, client):
+@pytest.fixture
+def asking(monkeypatch):
+    """Have stock programs ask for a name server by a datagram, which stays on this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(Pyro5_api.config, "NS_BCPORT", port)
+    monkeypatch.setattr(Pyro5_api.config, "BROADCAST_ADDRS", ["0.0.0.0"])
+    monkeypatch.setattr(Pyro5_api.config, "NS_HOST", "192.0.2.1")  # somewhere else, so that it must ask
+    return port
+
+
+def test_a_stock_program_finds_it_by_broadcast(socket_dir, asking):
+    config["SECURITY"] = "none"
+    server = ServerProcess(security="none", broadcast=("localhost", asking))
+    try:
+        for _ in range(3):
+            with Pyro5_api.locate_ns() as ns:
+                assert str(ns._pyroUri) == f"PYRO:Pyro.NameServer@{server.address}"
+                assert ns.count() == 1
+    finally:
+        server.end()
+
+
+def test_with_keys_no_broadcast_is_answered(socket_dir, asking):
+    server = ServerProcess(security="keys", broadcast=("localhost", asking))
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+            asker.connect(("127.0.0.1", asking))
+            asker.settimeout(3.0)
+            asker.send(b"GET_NSURI")
+            with pytest.raises(ConnectionRefusedError):  # nobody listens at all
+                asker.recv(100)
+    finally:
+        server.end()
+
+
+def test_what_stock_programs_registered_is_there_after_a_crash(socket_dir, tmp_path):
+    config["SECURITY"] = "none"
+    server = ServerProcess(security="none", storage_type="sql", storage_file=str(tmp_path / "names"))
+    try:
+        with Pyro5_api.locate_ns("127.0.0.1", server.port, broadcast=False) as ns:
+            ns.register("a.one", "PYRO:x@127.0.0.1:1", metadata=["hot", "cold"])
+            ns.register("a.two", "PYRO:x@127.0.0.1:1", metadata=["hot"])
+            ns.set_metadata("a.two", ["warm"])
+            ns.remove("a.one")
+        server.kill()
+        server.start()
+        with Pyro5_api.locate_ns("127.0.0.1", server.port, broadcast=False) as ns:
+            assert ns.list(prefix="a.", return_metadata=True) == {"a.two": ("PYRO:x@127.0.0.1:1", {"warm"})}
+    finally:
+        server.end()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_stock_command_lists(server, client, script):
     client.register("agent", "PYRO:x@127.0.0.1:1", instance="i")
-    command = [sys.executable, "-m", "Pyro5.nsc", "-n", "127.0.0.1", "-p", str(server.port), "list"]
+    program = [str(Path(sys.executable).with_name("pyro5-nsc"))] if script else [sys.executable, "-m", "Pyro5.nsc"]
+    if script and not Path(program[0]).exists():
+        pytest.skip("no scripts beside this interpreter")
+    command = [*program, "-n", "127.0.0.1", "-p", str(server.port), "list"]
     run = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     assert "agent --> PYRO:x@127.0.0.1:1" in run.stdout
 
