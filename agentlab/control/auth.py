@@ -47,12 +47,14 @@ class Peer:
         uid: User id, None where the system does not tell.
         pid: Process id at the time of connecting, None where the system does not tell.
         address: Path of the unix socket, or host:port of the other end.
+        connection: Number of the connection, of which a daemon gives each once; 0 where there is none.
     """
 
     kind: Kind
     uid: int | None = None
     pid: int | None = None
     address: str = ""
+    connection: int = 0
 
 
 class Refused(RefusedError):  # noqa: N818 - what an authenticator ends in, beside being done

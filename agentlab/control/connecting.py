@@ -15,9 +15,13 @@ from agentlab.control.security import ControlSecurity
 from agentlab.control.stream import CHUNK, LARGE_CHUNK, Ready, Stream
 from agentlab.control.uri import Location
 from agentlab.control.waiting import Waiting
-from agentlab.errors import ConnectError, ConnectionLostError, RefusedError, RemoteError
+from agentlab.errors import CommunicationError, ConnectError, ConnectionLostError, RefusedError, RemoteError
 
 RETRY_DELAY: Final = 0.01
+
+
+class StockObjectError(CommunicationError):
+    """The object is served by stock Pyro5: it is called in another way. Nothing was sent."""
 
 
 class Connection:
@@ -95,6 +99,7 @@ def connect(
         ConnectError: nobody answers there, or not in time, or the object is not served.
         RefusedError: one side has not proved itself to the other.
         ConfigurationError: the lab's key cannot be read.
+        StockObjectError: the object is one of stock Pyro5.
     """
     deadline = time.monotonic() + timeout
     try:
@@ -107,6 +112,8 @@ def connect(
         authenticator = security.authenticator(sock, server=False)
         preamble = ClientPreamble(authenticator, security.handshake_policy(frames.CONNECT_OK, frames.CONNECT_FAIL), object_id)
         _introduce(stream, preamble, deadline)
+        if not preamble.takes_payloads:
+            raise StockObjectError(f"{uri} is an object of stock Pyro5, which takes no payloads; call it by agentlab.Proxy")
         return Connection(stream, security.answer_policy(), uri, generation)
     except (OSError, frames.BadMessageError) as error:
         sock.close()

@@ -81,6 +81,8 @@ class ControlClient:
             raise
         self._keep(connection)
         if isinstance(answer, RemoteError):
+            if answer.type_name == frames.NOT_SERVED:
+                raise ConnectError(f"no connection to {self.uri}: {answer.args[0]}")
             raise answer
         return answer
 

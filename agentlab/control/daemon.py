@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Self
 
 from agentlab.control import frames
@@ -16,11 +17,13 @@ from agentlab.control.auth import Peer
 from agentlab.control.counters import Counters
 from agentlab.control.listener import listen_tcp, listen_unix
 from agentlab.control.loop import IOLoop
+from agentlab.control.network import reachable_host
 from agentlab.control.preamble import OPAQUE_METADATA, Metadata, Preamble
 from agentlab.control.security import ControlSecurity
 from agentlab.control.serving import Serving
 from agentlab.control.session import Session
 from agentlab.control.stream import Stream
+from agentlab.control.uri import Location
 from agentlab.control.visitor import Visitor
 from agentlab.control.workers import WorkerPool
 from agentlab.errors import RefusedError, WrongAddressError
@@ -46,6 +49,8 @@ class ControlDaemon:
         security: ``'keys'`` or ``'none'``; ``config['SECURITY']`` if None.
         name: What its threads are called.
         max_workers: How many calls run at once; more wait.
+        advertise: Host and port that stand in the URIs instead of where it listens, as behind a NAT; port 0: the port on
+            which it listens. None: where it listens; for a wildcard host (0.0.0.0) this machine's outward address.
 
     Raises:
         RefusedError: other machines could connect, and the security is by key.
@@ -62,6 +67,7 @@ class ControlDaemon:
         security: str | None = None,
         name: str = "control",
         max_workers: int = 128,
+        advertise: tuple[str, int] | None = None,
     ) -> None:
         self._security = ControlSecurity(security)
         self.counters = Counters("connections", "refused", "bad_messages", "calls", "oneway")
@@ -74,15 +80,19 @@ class ControlDaemon:
             else listen_tcp("127.0.0.1" if host is None else host, port, self._security.mode)
         )
         listener.sock.setblocking(False)
-        self.location = listener.location
+        self.location = _advertised(listener.location, advertise)
         self._stock = _stock_daemon(str(self.location)) if self._security.open else None
         self._policy = self._security.request_policy()
         self._pool = WorkerPool(name, max_workers)
         self._loop = IOLoop(listener, self._greet, self._submit, self._submit_oneway, self.counters)
-        self._serving = Serving(self.counters, self._pool, self._stock, self._loop.give_back)
+        self._serving = Serving(self.counters, self._pool, self._stock, self._loop.give_back, self._loop.complaints)
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._sessions: set[Session] = set()
+        self._connections = itertools.count(1)
+        self._connected: set[int] = set()
+        self._exposed: set[str] = set()
+        self._told_ends: list[Callable[[Peer], object]] = []
         self._closing = False
 
     def __enter__(self) -> Self:
@@ -100,6 +110,17 @@ class ControlDaemon:
                 :class:`Visitor`; when it gives True, the connection is his until he lets it leave.
         """
         self._serving.adopt = adopt
+
+    def on_disconnect(self, function: Callable[[Peer], object]) -> None:
+        """Have a function called, in some thread, with the peer of each connection that has ended; it must not block.
+
+        The peer is the very one that handlers were given: its ``connection`` tells which.
+        """
+        self._told_ends.append(function)
+
+    def is_connected(self, connection: int) -> bool:
+        """Tell whether a connection has not ended, by its peer's ``connection``; false before functions are told of its end."""
+        return connection in self._connected
 
     def serve(self, object_id: str, handler: Handler) -> str:
         """Serve an object.
@@ -149,12 +170,44 @@ class ControlDaemon:
             self._stock.add(object_id, obj)
         return uri
 
+    def expose(
+        self,
+        object_id: str,
+        methods: Iterable[str],
+        attributes: Iterable[str],
+        invoke: Callable[[str, tuple[Any, ...], dict[str, Any], Peer], Any],
+    ) -> None:
+        """Let stock Pyro5 clients call an object that is served; does nothing where security is by key, which they cannot prove.
+
+        Args:
+            object_id: Of an object that is served by :meth:`serve`. Exposing it again replaces what was exposed.
+            methods: Their names.
+            attributes: Their names.
+            invoke: Called in a worker with name, positional and named arguments and peer. Attributes are read by the name
+                ``__getattr__`` with theirs as argument, and set by ``__setattr__`` with name and value. What it raises, stock
+                clients can only rebuild if it is built in.
+        """
+        with self._lock:
+            handler = self._serving.handlers.get(object_id)
+            if self._stock is not None and handler is not None:
+                self._stock.expose(object_id, handler, methods, attributes, invoke)
+                self._exposed.add(object_id)
+
     def unserve(self, object_id: str) -> None:
-        """Serve an object no longer; one that is not served is fine."""
+        """Serve an object no longer; one that is not served is fine.
+
+        Connections that were made for it are closed where no call runs on them, so that their owners know before they send the
+        next one, and look for it elsewhere; but not where security is ``'none'``: stock clients do not look before they send.
+        """
         with self._lock:
             self._serving.handlers.pop(object_id, None)
+            self._exposed.discard(object_id)
             if self._stock is not None:
                 self._stock.remove(object_id)
+            ours = self._sessions if self._stock is None else ()
+            sessions = {session for session in ours if session.object_id == object_id}
+        for session in sessions - self._serving.in_flight():
+            session.stream.shutdown()
 
     def start(self) -> None:
         """Start to answer. Returns at once; twice is fine."""
@@ -214,17 +267,18 @@ class ControlDaemon:
 
     def _greet(self, sock: socket.socket) -> Session:
         authenticator = self._security.authenticator(sock, server=True)
-        peer = self._security.peer(sock, authenticator, _address(sock))
+        peer = self._security.peer(sock, authenticator, _address(sock), next(self._connections))
         preamble = Preamble(authenticator, self._security.handshake_policy(frames.CONNECT), self._metadata)
         session = Session(Stream(sock), preamble, peer, self._policy, self._forget)
         if self._stock is not None:
             session.stock = self._stock.connect(session)
         with self._lock:
             self._sessions.add(session)
+            self._connected.add(peer.connection)
         return session
 
     def _metadata(self, object_id: str) -> Metadata | None:
-        if object_id in self._serving.handlers:
+        if object_id in self._serving.handlers and object_id not in self._exposed:
             return OPAQUE_METADATA
         return self._stock.metadata(object_id) if self._stock is not None else None
 
@@ -237,14 +291,25 @@ class ControlDaemon:
     def _forget(self, session: Session) -> None:
         with self._lock:
             self._sessions.discard(session)
+            self._connected.discard(session.peer.connection)
         if self._stock is not None and session.stock is not None:
             self._stock.forget(session.stock)
+        if session.preamble is None:
+            for function in self._told_ends:
+                function(session.peer)
 
 
 def _stock_daemon(location: str) -> Any:
     from agentlab.control.stock import StockDaemon  # imports Pyro5's server, which nobody else needs
 
     return StockDaemon(location)
+
+
+def _advertised(place: Location, advertise: tuple[str, int] | None) -> Location:
+    if place.path is not None:
+        return place
+    host, port = advertise or ("", 0)
+    return Location(host=host or reachable_host(place.host or ""), port=port or place.port)
 
 
 def _address(sock: socket.socket) -> str:

@@ -28,6 +28,8 @@ CONNECT, CONNECT_OK, CONNECT_FAIL, INVOKE, RESULT, PING = 1, 2, 3, 4, 5, 6
 EXCEPTION, COMPRESSED, ONEWAY, BATCH, STREAM, KEEP_SERIALIZED, CORRELATION = 1, 2, 4, 8, 16, 32, 64
 SERPENT, MARSHAL, JSON, MSGPACK = 1, 2, 3, 4
 
+NOT_SERVED: Final = "not served"
+"""Instead of a type name in a failure: the object was served once on this connection, and is no more. Nothing has run."""
 SMALL: Final = 64 * 1024
 """Bytes up to which copying a message into one piece is cheaper than sending it in several."""
 OVERHEAD: Final = 1024

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 from agentlab.control.auth import Refused
+from agentlab.control.complaints import Complaints
 from agentlab.control.counters import Counters
 from agentlab.control.frames import ONEWAY, SMALL, BadMessageError, Message
 from agentlab.control.listener import Listener
@@ -31,7 +32,7 @@ _RAN_OUT: Final = "no connection could be accepted: %s; raise the limit of open 
 
 
 class IOLoop:
-    """The I/O thread's work. :meth:`give_back`, :meth:`every` and :meth:`stop` are for any thread.
+    """The I/O thread's work. :meth:`give_back`, :meth:`every`, :meth:`at` and :meth:`stop` are for any thread.
 
     Args:
         listener: Where to accept; the loop closes it when it ends.
@@ -54,6 +55,8 @@ class IOLoop:
         self._submit = submit
         self._submit_oneway = submit_oneway
         self._counters = counters
+        self.complaints = Complaints(log, self.at)
+        """Where anybody complains about the other end of a connection."""
         self._selector = selectors.DefaultSelector()
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
@@ -93,6 +96,12 @@ class IOLoop:
         """Call a function in the I/O thread, first after ``period`` seconds, then from start to start."""
         with self._lock:
             self._timers.every(period, function, time.monotonic())
+        self._wake()
+
+    def at(self, due: float, function: Task) -> None:
+        """Call a function once in the I/O thread, at a time of ``time.monotonic``; at once if that is over."""
+        with self._lock:
+            self._timers.once(due, function)
         self._wake()
 
     def stop(self) -> None:
@@ -224,12 +233,12 @@ class IOLoop:
             self._refuse(session, reason)
             return
         self._counters.add("bad_messages")
-        log.warning("closed the connection of %s: %s", session.who, reason)
+        self.complaints.warn(session.peer.address, "closed the connection of %s: %s", session.who, reason)
         self._end(session)
 
     def _refuse(self, session: Session, reason: str) -> None:
         self._counters.add("refused")
-        log.warning("refused a connection from %s: %s", session.who, reason)
+        self.complaints.warn(session.peer.address, "refused a connection from %s: %s", session.who, reason)
         self._end(session)
 
     def _end(self, session: Session) -> None:

@@ -29,6 +29,8 @@ class Preamble:
         self._authenticator = authenticator
         self._incoming = Incoming(policy)
         self._metadata = metadata
+        self.object_id = ""
+        """What the connection is for, when it is done."""
         self.done = False
 
     def start(self) -> bytes:
@@ -69,7 +71,7 @@ class Preamble:
         if metadata is None:
             text = f"no object {object_id[:80]!r} is served here"
             raise Refused(text, _reply(frames.CONNECT_FAIL, message, text))
-        self.done = True
+        self.done, self.object_id = True, object_id
         return _reply(frames.CONNECT_OK, message, {"handshake": "hello", "meta": {k: list(v) for k, v in metadata.items()}})
 
 
@@ -87,6 +89,8 @@ class ClientPreamble:
         self._incoming = Incoming(policy)
         self._object_id = object_id
         self.done = False
+        self.takes_payloads = True
+        """Whether the object has the methods that take payloads; a stock one of Pyro5 has its own."""
 
     def start(self) -> bytes:
         """Give the first bytes to send.
@@ -112,9 +116,11 @@ class ClientPreamble:
         self._incoming.feed(data)
         message = self._incoming.take()
         if message is not None:
+            answer = _loads(message)
             if message.kind != frames.CONNECT_OK:
-                raise frames.BadMessageError(str(_loads(message))[:200])
+                raise frames.BadMessageError(str(answer)[:200])
             self.done = True
+            self.takes_payloads = _takes_payloads(answer)
         return b""
 
     def _proved(self) -> bool:
@@ -123,6 +129,12 @@ class ClientPreamble:
     def _hello(self) -> bytes:
         hello = json.dumps({"handshake": "hello", "object": self._object_id}).encode()
         return frames.pack(frames.CONNECT, 0, 0, frames.JSON, hello)
+
+
+def _takes_payloads(answer: Any) -> bool:
+    meta = answer.get("meta") if isinstance(answer, dict) else None
+    methods = meta.get("methods") if isinstance(meta, dict) else None
+    return not isinstance(methods, (list, tuple, set)) or "call" in methods
 
 
 def _object_id(message: frames.Message) -> str:

@@ -62,10 +62,10 @@ class ControlSecurity:
             return PeerUid(credentials(sock)[0])
         return HmacChallenge(keys.derive(PURPOSE), server=server)
 
-    def peer(self, sock: socket.socket, authenticator: Authenticator, address: str) -> Peer:
+    def peer(self, sock: socket.socket, authenticator: Authenticator, address: str, connection: int = 0) -> Peer:
         """Describe the other end of a connection."""
         uid, pid = credentials(sock)
-        return Peer(authenticator.kind, uid, pid, address)
+        return Peer(authenticator.kind, uid, pid, address, connection)
 
     def handshake_policy(self, *kinds: int) -> Policy:
         """Give what is accepted as a handshake, before anything else of Pyro5."""

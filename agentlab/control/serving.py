@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Final
 from agentlab.control import frames
 from agentlab.control.answers import Handler, Later
 from agentlab.control.auth import Peer
+from agentlab.control.complaints import Complaints
 from agentlab.control.counters import Counters
 from agentlab.control.session import Session
 from agentlab.control.visitor import Visitor
 from agentlab.control.workers import WorkerPool
+from agentlab.errors import SerializationError
 from agentlab.settings import LEAST_MESSAGE_SIZE, config
 
 if TYPE_CHECKING:
@@ -44,10 +46,16 @@ class Serving:
         pool: The workers.
         stock: What handles all that is no plain call, where security is ``'none'``.
         give_back: Returns a connection to the I/O thread.
+        complaints: Where to complain about the other ends of connections.
     """
 
     def __init__(
-        self, counters: Counters, pool: WorkerPool, stock: StockDaemon | None, give_back: Callable[[Session], None]
+        self,
+        counters: Counters,
+        pool: WorkerPool,
+        stock: StockDaemon | None,
+        give_back: Callable[[Session], None],
+        complaints: Complaints,
     ) -> None:
         self.handlers: dict[str, Handler] = {}
         self.adopt: Callable[[Visitor], bool] | None = None
@@ -56,6 +64,7 @@ class Serving:
         self._pool = pool
         self._stock = stock
         self._give_back = give_back
+        self._complaints = complaints
         self._local = threading.local()
         self._calm = threading.Condition()
         self._in_flight: set[Session] = set()
@@ -77,6 +86,11 @@ class Serving:
             self._waiting_bytes += size
         self._pool.submit(lambda: self._work_oneway(session, message))
         return True
+
+    def in_flight(self) -> set[Session]:
+        """Give the connections on which a call runs."""
+        with self._calm:
+            return set(self._in_flight)
 
     def stop(self) -> set[Session]:
         """Let no further call begin; give the connections on which one runs."""
@@ -130,7 +144,7 @@ class Serving:
             yield
         except frames.BadMessageError as error:
             self._counters.add("bad_messages")
-            log.warning("closed the connection of %s: %s", session.who, error)
+            self._complaints.warn(session.peer.address, "closed the connection of %s: %s", session.who, error)
             session.close()
         except OSError:
             session.close()  # the caller went away, and sees so itself
@@ -143,10 +157,10 @@ class Serving:
             self._waiting -= 1
             self._waiting_bytes -= len(message.data)
         try:
-            call = self._parse(message)
+            call = self._parse(session, message)
         except frames.BadMessageError as error:
             self._counters.add("bad_messages")
-            log.warning("closed the connection of %s: %s", session.who, error)
+            self._complaints.warn(session.peer.address, "closed the connection of %s: %s", session.who, error)
             session.stream.shutdown()  # it is the I/O thread's, who then closes it
             return
         self._run_oneway(session, message, call)
@@ -181,7 +195,7 @@ class Serving:
 
     def _serve(self, session: Session, message: frames.Message, *, wait: bool = True) -> bool:
         """Run one request and answer it; tell whether the connection is still ours."""
-        call = self._parse(message)
+        call = self._parse(session, message)
         if message.flags & frames.ONEWAY:
             # Given back first: the next call on this connection need not wait for this one.
             self._give_back(session)
@@ -196,19 +210,21 @@ class Serving:
             if isinstance(answer, list) and answer and (wait or _fits(answer)):
                 session.send(answer)
                 answer = []
-        finally:
-            if not answer:
-                self._end(session)
+        except BaseException:  # the caller went away before its answer: the call has ended all the same
+            self._end(session)
+            raise
+        if not answer:
+            self._end(session)
         if isinstance(answer, Later):
             self._local.session = None
-            answer.start(lambda payload: self._deliver(session, message.seq, payload))
+            answer.start(_Delivery(self, session, message.seq))
             return False
         if answer:
             self._pool.submit(lambda: self._send_later(session, answer))
             return False
         return not self._closing or self._hang_up(session)
 
-    def _deliver(self, session: Session, seq: int, payload: bytes) -> None:
+    def deliver(self, session: Session, seq: int, payload: bytes) -> None:
         """Send an answer that came later, without ever waiting; then see who serves the connection. Any thread."""
         answer = self._pack(payload, seq)
         if not _fits(answer):
@@ -242,13 +258,22 @@ class Serving:
 
     @staticmethod
     def _pack(answer: bytes | tuple[str, str], seq: int) -> frames.Parts:
-        return frames.pack_result(answer, seq) if isinstance(answer, bytes) else [frames.pack_failure(seq, *answer)]
+        """Give what to send for an answer, at once or later; one that is too large becomes an error."""
+        if not isinstance(answer, bytes):
+            return [frames.pack_failure(seq, *answer)]
+        if len(answer) > LEAST_MESSAGE_SIZE:
+            try:
+                frames.check_size(answer, config["MAX_MESSAGE_SIZE"], "the answer")
+            except SerializationError as error:
+                log.error("a call was answered by an error instead: %s", error)  # noqa: TRY400 - it is no fault of ours
+                return [frames.pack_failure(seq, str(error), _name(error))]
+        return frames.pack_result(answer, seq)
 
     def _hang_up(self, session: Session) -> bool:
         session.close()
         return False
 
-    def _parse(self, message: frames.Message) -> tuple[Handler, str, bytes] | None:
+    def _parse(self, session: Session, message: frames.Message) -> tuple[Handler, str, bytes] | None:
         """Give handler, object id and payload of a call; None for what stock Pyro5 shall handle.
 
         Raises:
@@ -260,6 +285,8 @@ class Serving:
         try:
             object_id, method, payload = frames.parse_call(message)
             handler = self.handlers.get(object_id)
+            if handler is None and object_id == session.object_id:
+                return _gone, object_id, payload
             if handler is None or method not in {"call", "cast"}:
                 raise frames.BadMessageError("it called an object or a method that is not served here")
         except frames.BadMessageError:
@@ -276,13 +303,12 @@ class Serving:
                 return answer
             if not isinstance(answer, bytes):
                 raise TypeError(f"the handler gave {type(answer).__name__}, not bytes")
-            if len(answer) > LEAST_MESSAGE_SIZE:
-                frames.check_size(answer, config["MAX_MESSAGE_SIZE"], "the answer")
             return answer
+        except _GoneError:
+            return f"no object {object_id!r} is served here any more", frames.NOT_SERVED
         except BaseException as error:  # noqa: BLE001 - the control daemon's door: logged and answered
             log.error("the handler of object %r failed:\n%s", object_id, "".join(traceback.format_exception(error)))  # noqa: TRY400
-            kind = type(error)
-            return f"the handler of object {object_id!r} failed: {error}", f"{kind.__module__}.{kind.__qualname__}"
+            return f"the handler of object {object_id!r} failed: {error}", _name(error)
 
     def _begin(self, session: Session) -> bool:
         """Count a call as running; give False when none may begin any more."""
@@ -299,6 +325,34 @@ class Serving:
             self._in_flight.discard(session)
             if self._closing:
                 self._calm.notify_all()
+
+
+class _Delivery:
+    """Takes the answer of one call that comes later."""
+
+    __slots__ = ("_seq", "_serving", "_session")
+
+    def __init__(self, serving: Serving, session: Session, seq: int) -> None:
+        self._serving, self._session, self._seq = serving, session, seq
+
+    def __call__(self, payload: bytes) -> None:
+        self._serving.deliver(self._session, self._seq, payload)
+
+    def wanted(self) -> bool:
+        return not self._session.stream.has_ended()
+
+
+class _GoneError(Exception):
+    """What was called is served no longer."""
+
+
+def _gone(_payload: bytes, _peer: Peer) -> bytes:
+    """Stand in for a handler that was there when the connection was made for it."""
+    raise _GoneError
+
+
+def _name(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 def _fits(answer: frames.Parts) -> bool:

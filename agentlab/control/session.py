@@ -37,6 +37,8 @@ class Session:
         self.stream = stream
         self.preamble: Preamble | None = preamble
         self.peer = peer
+        self.object_id = ""
+        """What it was made for, once it is admitted."""
         self.incoming = Incoming(policy)
         self.pending: frames.Message | None = None
         """A complete message that the I/O thread has taken for the worker."""
@@ -62,6 +64,8 @@ class Session:
 
     def admit(self) -> None:
         """End the preamble: from now on requests come."""
+        if self.preamble is not None:
+            self.object_id = self.preamble.object_id
         self.preamble = None
         self._since = None
 

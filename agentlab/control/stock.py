@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import Pyro5.core
@@ -15,10 +16,15 @@ import serpent
 
 from agentlab.control import frames
 from agentlab.control.answers import Handler
+from agentlab.control.auth import Peer
 from agentlab.control.preamble import Metadata
 from agentlab.control.session import Session
 
 log = logging.getLogger(__name__)
+
+ATTRIBUTE, ASSIGNMENT = "__getattr__", "__setattr__"
+Invoke = Callable[[str, tuple[Any, ...], dict[str, Any], Peer], Any]
+"""Calls a method by name, reads an attribute (``__getattr__``, its name), or sets one (``__setattr__``, its name and value)."""
 
 
 class StockConnection(Pyro5.socketutil.SocketConnection):  # type: ignore[misc]
@@ -89,6 +95,14 @@ class StockDaemon:
         """Serve a handler of payloads, for clients that speak serpent or json."""
         self._daemon.register(_Opaque(handler), object_id)
 
+    def expose(self, object_id: str, handler: Handler, methods: Iterable[str], attributes: Iterable[str], invoke: Invoke) -> None:
+        """Serve a handler of payloads also as an ordinary object with these methods and attributes."""
+        members: dict[str, Any] = {name: _exposed_method(name, invoke) for name in methods}
+        members |= {name: _exposed_attribute(name, invoke) for name in attributes}
+        for name in ("call", "cast"):
+            members.pop(name, None)  # these take payloads, whatever else is called so
+        self._daemon.register(type("_Exposed", (_Opaque,), members)(handler), object_id, force=True)
+
     def remove(self, object_id: str) -> None:
         """Serve an object no longer."""
         self._daemon.unregister(object_id)
@@ -135,6 +149,30 @@ class StockDaemon:
         self._daemon._housekeeping()
 
 
+def _exposed_method(name: str, invoke: Invoke) -> Any:
+    def method(_self: Any, *args: Any, **kwargs: Any) -> Any:
+        return invoke(name, args, kwargs, _peer())
+
+    method.__name__ = name
+    return Pyro5.server.expose(method)
+
+
+def _exposed_attribute(name: str, invoke: Invoke) -> Any:
+    def read(_self: Any) -> Any:
+        return invoke(ATTRIBUTE, (name,), {}, _peer())
+
+    def write(_self: Any, value: Any) -> None:
+        invoke(ASSIGNMENT, (name, value), {}, _peer())
+
+    read.__name__ = write.__name__ = name
+    return Pyro5.server.expose(property(read, write))
+
+
+def _peer() -> Peer:
+    peer: Peer = Pyro5.server.current_context.client.session.peer
+    return peer
+
+
 class _Opaque:
     """A handler of payloads as an exposed object."""
 
@@ -142,7 +180,7 @@ class _Opaque:
         self._handler = handler
 
     def _run(self, payload: Any) -> bytes:
-        answer = self._handler(_payload(payload), Pyro5.server.current_context.client.session.peer)
+        answer = self._handler(_payload(payload), _peer())
         return answer if isinstance(answer, bytes) else answer.wait()
 
     @Pyro5.server.expose  # type: ignore[untyped-decorator]

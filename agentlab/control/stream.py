@@ -45,6 +45,15 @@ class Stream:
         except (BlockingIOError, InterruptedError):
             return None
 
+    def has_ended(self) -> bool:
+        """Tell whether the other end has gone. Any thread; it does not block, and takes nothing away."""
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:  # reset, or closed here
+            return True
+
     def send(self, parts: Parts, wait: Callable[[Ready], None]) -> None:
         """Send all parts one after the other.
 

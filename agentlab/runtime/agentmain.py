@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import platform
 import secrets
@@ -20,15 +21,18 @@ import cloudpickle
 from agentlab.agent import local
 from agentlab.agent.agent import Agent
 from agentlab.agent.calls import RunOrder
+from agentlab.agent.declared import bind_declared
 from agentlab.agent.door import Door, serve_orders
 from agentlab.agent.faults import brief_error, checked_on_error
+from agentlab.agent.vitals import SAMPLE_PERIOD
+from agentlab.agent.wires import Wires, WireSpec
 from agentlab.control.daemon import ControlDaemon
-from agentlab.errors import AgentLabError, ConfigurationError, NameTakenError
+from agentlab.errors import AgentLabError, AgentStartError, ConfigurationError, NameTakenError, nearest
 from agentlab.nameserver.client import Heartbeat, NameServerClient
 from agentlab.runtime.child import ChildLink
 from agentlab.runtime.directory import NameDirectory
 from agentlab.runtime.forked import guard_forks
-from agentlab.settings import config
+from agentlab.settings import NAMESERVER_VARIABLE, config
 from agentlab.transport.context import end_context
 from agentlab.transport.ipc import IpcClaim, ipc_path
 from agentlab.wire.address import SocketAddress, address_to_host_port
@@ -47,7 +51,8 @@ class Spec:
     name: str
     nsaddr: SocketAddress
     addr: Any = None
-    base: type[Agent] = Agent
+    base: type[Agent] | str = Agent
+    """Its class, or where it is to be imported from: ``package.module:Class``."""
     serializer: str | None = None
     transport: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +61,14 @@ class Spec:
     tags: tuple[str, ...] = ()
     instance: str = ""
     """Random text of this incarnation, chosen by the starter: so it can take the name of one that died away."""
+    sockets: dict[str, Any] = field(default_factory=dict)
+    """Sockets to bind after ``on_init``: alias -> kind, or -> kind and options; see :attr:`~agentlab.Agent.binds`."""
+    wires: list[WireSpec] = field(default_factory=list)
+    """What to connect to; nothing waits for it."""
+    pulse: str | None = None
+    """Path of a file that tells whether the loop turns; see :mod:`agentlab.agent.pulse`. Another one for each process."""
+    log_json: bool = False
+    """Whether log records are written as JSON behind a record separator (0x1e) instead of as text for people."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,32 @@ def dump_spec(spec: Spec) -> bytes:
         return bytes(cloudpickle.dumps(spec, protocol=5))
     except Exception as error:
         raise ConfigurationError(f"class or attributes of agent {spec.name!r} cannot be sent to its process: {error}") from error
+
+
+def imported(text: str) -> type[Agent]:
+    """Give the class of agents that a text names, such as ``package.module:Class``.
+
+    Raises:
+        AgentStartError: there is none. What its module raises comes through.
+    """
+    module, _, name = text.partition(":")
+    if not (module and name):
+        raise AgentStartError(f"{text!r} names no class; write package.module:Class")
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise  # a module that the user's own module wants
+        raise AgentStartError(f"no module is called {error.name!r} in {text!r}; is it installed, or on PYTHONPATH?") from None
+    for part in name.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            known = [n for n, value in vars(found).items() if isinstance(value, type)]
+            raise AgentStartError(f"module {module!r} has no class {name!r}{nearest(part, known)}") from None
+    if not (isinstance(found, type) and issubclass(found, Agent)):
+        raise AgentStartError(f"{text!r} is no class of agents; inherit from agentlab.Agent, or serve it as a service")
+    return found
 
 
 class HostedAgent:
@@ -103,13 +142,19 @@ class HostedAgent:
     def _build(self) -> None:
         spec = self.spec
         host, port = address_to_host_port(spec.addr)
-        self.agent = agent = spec.base(spec.name, host, spec.serializer, spec.transport, spec.attributes)
+        base = imported(spec.base) if isinstance(spec.base, str) else spec.base
+        self.agent = agent = base(spec.name, host, spec.serializer, spec.transport, spec.attributes)
         self._stack.callback(agent._close)
+        if spec.log_json:
+            agent._reporter.write_json()
+        if spec.pulse is not None:
+            agent._loop.pulse.open(spec.pulse)
         if spec.on_error is not None:
             agent.on_error = checked_on_error(spec.on_error)
         agent.nsaddr = spec.nsaddr
         self.door = Door(agent)
         self.daemon = self._open_daemon(host, port)
+        self.door.vitals.count_calls = lambda: self.daemon.counters["calls"] + self.daemon.counters["oneway"]
         self._stack.callback(self.daemon.close)
         self.uri = self.door.uri = self.daemon.serve(self.instance, self.door.handle)
         self.daemon.adopt(self.door.visitors.adopt)
@@ -120,8 +165,11 @@ class HostedAgent:
         local.enter(self.door)  # until the very end: on_init and on_stop may use proxies, too
         self._stack.callback(local.leave)
         agent.on_init()
+        bind_declared(agent, spec.sockets)
+        wires = self.door.wires = Wires(agent, spec.wires)
         self.daemon.start()
         self._register()
+        wires.follow(directory)
 
     def _open_daemon(self, host: str | None, port: int | None) -> ControlDaemon:
         if host is not None or port is not None or os.name != "posix":
@@ -136,6 +184,7 @@ class HostedAgent:
         self._names = NameServerClient(spec.nsaddr)
         self._stack.callback(self._names.close)
         metadata = {
+            "kind": "agent",
             "class": f"{type(agent).__module__}.{type(agent).__qualname__}",
             "host": platform.node(),
             "pid": os.getpid(),
@@ -152,7 +201,14 @@ class HostedAgent:
         self._stack.callback(self._unregister)
         heartbeat = Heartbeat(spec.nsaddr, registration)
         self._stack.callback(heartbeat.close)
-        self.daemon.every(heartbeat.period, heartbeat.beat)
+
+        def beat() -> None:
+            heartbeat.beat()
+            self.door.vitals.sample()
+
+        self.daemon.every(heartbeat.period, beat)
+        if heartbeat.period > 1.5 * SAMPLE_PERIOD:  # else one wake-up does for both
+            self.daemon.every(SAMPLE_PERIOD, self.door.vitals.sample)
 
     def _unregister(self) -> None:
         with contextlib.suppress(AgentLabError):  # the name server may have gone before: the lease does the rest
@@ -182,6 +238,7 @@ class HostedAgent:
 def main(payload: bytes, link: ChildLink) -> None:
     """Be an agent: the child's main function."""
     spec: Spec = cloudpickle.loads(payload)
+    os.environ[NAMESERVER_VARIABLE] = str(spec.nsaddr)  # its starter may use another one
     try:
         hosted = HostedAgent(spec)
     except Exception as error:  # noqa: BLE001 - the main of a child: the starter gets the traceback
@@ -259,4 +316,4 @@ def _end_context_soon() -> None:
     ender.join(None if linger < 0 else linger + 0.5)
 
 
-__all__ = ["RESTART_CODE", "TARGET", "HostedAgent", "Ready", "Spec", "dump_spec", "main"]
+__all__ = ["RESTART_CODE", "TARGET", "HostedAgent", "Ready", "Spec", "WireSpec", "dump_spec", "imported", "main"]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentlab.agent import local
-from agentlab.agent.door import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, Door, deadlock
+from agentlab.agent.letters import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, deadlock
 from agentlab.agent.local import Wait
 from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
 from agentlab.errors import (
     CallTimeoutError,
+    CommunicationError,
     ConnectError,
+    DeadlockError,
     NameServerError,
     RefusedError,
     RemoteError,
@@ -25,9 +29,15 @@ from agentlab.errors import (
 from agentlab.runtime.waiting import Watch
 from agentlab.settings import config
 
+if TYPE_CHECKING:
+    from agentlab.agent.door import Door  # with all that an agent is, which a caller need not load
+
 PROBE_TIMEOUT = 1.0
 RETURN_PATIENCE = 0.4  # seconds that an agent which has ended may take to be back: a restart takes about 0.1 s
 RETURN_STEP = 0.01
+SLOW = 0.2  # seconds after which it is no refused connection any more, but a frozen process or a lost network
+
+_Answer = TypeVar("_Answer")
 
 
 class Caller:
@@ -37,11 +47,14 @@ class Caller:
         name: The agent's name, for messages.
         uri: Where it is.
         find: Gives its URI when it is no longer there; None: it cannot be looked up.
+        kind: What it is, for messages: ``agent``, ``service`` or ``daemon``.
     """
 
-    def __init__(self, name: str, uri: str, find: Callable[[], str] | None) -> None:
+    def __init__(self, name: str, uri: str, find: Callable[[], str] | None, *, kind: str = "agent") -> None:
         self.name = name
         self.uri = uri
+        self.kind = kind
+        self._token = ""
         self._find = find
         self._security: str = config["SECURITY"]
         self._client = self._client_of(uri)
@@ -53,6 +66,21 @@ class Caller:
         client = ControlClient(uri)
         weakref.finalize(self, client.close).atexit = False
         return client
+
+    def join_session(self) -> None:
+        """Tell a service, which has an instance for each client, that all connections of this caller are one client's.
+
+        One connection that is used for nothing else keeps the instance, also when calls time out.
+
+        Raises:
+            CommunicationError: the service does not answer.
+        """
+        self._token = self._token or secrets.token_hex(8)
+        self._attach()
+
+    def _attach(self) -> None:
+        payload = dumps(("_attach", (), {}, False, (), self._token))
+        self._client.call(payload, timeout=config["PATIENCE"])
 
     def call(
         self,
@@ -87,7 +115,14 @@ class Caller:
         if here is not None and here.uri == self.uri:
             return here.execute(method, args, kwargs, safe=safe)  # an agent's call of itself: the loop is this thread
         if safe and self.uri in local.path():
-            raise deadlock(self.name, method)
+            raise (
+                deadlock(self.name, method)
+                if self.kind == "agent"
+                else DeadlockError(
+                    f"{self.kind} {self.name!r} waits, directly or through others, for this very call of {method}(), so it"
+                    " can never run: use .oneway, or do it after the answer"
+                )
+            )
         payload = self._payload(method, args, kwargs, safe)
         behalf = behalf if here is None else here
         answer = self._exchange(method, payload, safe, timeout, behalf)
@@ -99,7 +134,7 @@ class Caller:
             return loads(content)
         if kind == ERROR:
             raise error_from_bytes(content)
-        raise RemoteError(f"agent {self.name!r} cannot import what this call needs: {content[:200]!r}")
+        raise RemoteError(f"{self.kind} {self.name!r} cannot import what this call needs: {content[:200]!r}")
 
     def cast(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], *, safe: bool, timeout: float | None = None
@@ -113,11 +148,7 @@ class Caller:
         """
         timeout = config["PATIENCE"] if timeout is None else timeout
         payload = self._payload(method, args, kwargs, safe, waits=False)
-        try:
-            self._client.cast(payload, timeout=timeout)
-        except ConnectError:
-            self._move()
-            self._client.cast(payload, timeout=timeout)
+        self._until_there(lambda: self._client.cast(payload, timeout=timeout))
 
     def _payload(
         self,
@@ -130,47 +161,69 @@ class Caller:
         waits: bool = True,
     ) -> bytes:
         path = local.path() if waits else ()
-        call = (method, args, kwargs, safe, path) if path else (method, args, kwargs, safe)
+        call: tuple[Any, ...] = (method, args, kwargs, safe)
+        if self._token:
+            call = (*call, path, self._token)
+        elif path:
+            call = (*call, path)
         try:
             return dumps(call, by_value=by_value)
         except (SerializationError, RefusedError) as error:
-            raise type(error)(f"the arguments of {method}() for agent {self.name!r} cannot be sent: {error}") from None
+            raise type(error)(f"the arguments of {method}() for {self.kind} {self.name!r} cannot be sent: {error}") from None
 
     def _exchange(self, method: str, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         with local.waiting(self.name, self.uri, safe=safe):
+            return self._until_there(lambda: self._send(method, payload, safe, timeout, behalf))
+
+    def _until_there(self, send: Callable[[], _Answer]) -> _Answer:
+        """Send; where nobody answers, so that nothing was sent, look the agent up, as often as a restart may take."""
+        deadline: float | None = None
+        while True:
+            began, place = time.monotonic(), self.uri
             try:
-                return self._send(method, payload, safe, timeout, behalf)
-            except ConnectError:
-                self._move()
-                return self._send(method, payload, safe, timeout, behalf)
+                return send()
+            except ConnectError as error:
+                now = time.monotonic()
+                if deadline is None:
+                    deadline = now + RETURN_PATIENCE
+                slow = now - began > SLOW
+                self._move(deadline)
+                if self.uri != place:
+                    continue
+                if slow or time.monotonic() > deadline:
+                    raise ConnectError(
+                        f"{self.kind} {self.name!r} does not answer at {self.uri}; it was killed, or is just ending"
+                    ) from error
+                time.sleep(RETURN_STEP)
 
     def _send(self, method: str, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         client = self._safe_client if safe else self._client
-        watch = Watch(self.name, self.uri, self.probe, safe=safe, behalf=behalf)
+        watch = Watch(self.name, self.uri, self.probe, safe=safe, behalf=behalf, kind=self.kind)
         try:
             return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=watch.step)
         except CallTimeoutError as error:
             if error.__cause__ is not None or timeout is None:
                 raise  # the watch's own, which says more
             raise CallTimeoutError(
-                f"agent {self.name!r} did not answer {method}() within {timeout:g} s; the call may have run, or may run yet"
+                f"{self.kind} {self.name!r} did not answer {method}() within {timeout:g} s; the call may have run, or may run yet"
             ) from None
 
-    def _move(self) -> None:
+    def _move(self, deadline: float) -> None:
         """Look the agent up again, for it may have been started again elsewhere.
 
         Raises:
-            ConnectError: it is nowhere, or still said to be where nobody answers.
+            ConnectError: it is nowhere.
         """
         if self._find is None:
-            raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; is it running?")
-        deadline = time.monotonic() + RETURN_PATIENCE
-        while (uri := self._find_again(deadline)) == self.uri:
-            if time.monotonic() > deadline:
-                raise ConnectError(f"agent {self.name!r} does not answer at {self.uri}; it was killed, or is just ending")
-            time.sleep(RETURN_STEP)
+            raise ConnectError(f"{self.kind} {self.name!r} does not answer at {self.uri}; is it running?")
+        uri = self._find_again(deadline)
+        if uri == self.uri:
+            return
         self.close()
         self.uri, self._client, self._safe_client = uri, self._client_of(uri), self._client_of(uri)
+        if self._token:
+            with contextlib.suppress(CommunicationError):  # the call itself will meet the same, and say so
+                self._attach()
 
     def _find_again(self, deadline: float) -> str:
         assert self._find is not None
@@ -179,10 +232,10 @@ class Caller:
                 return self._find()
             except UnknownNameError as error:
                 if time.monotonic() > deadline:
-                    raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from None
+                    raise ConnectError(f"{self.kind} {self.name!r} does not answer any more, and {error}") from None
                 time.sleep(RETURN_STEP)
             except NameServerError as error:
-                raise ConnectError(f"agent {self.name!r} does not answer any more, and {error}") from None
+                raise ConnectError(f"{self.kind} {self.name!r} does not answer any more, and {error}") from None
 
     def probe(self, uri: str, behalf: str | None) -> list[Wait]:
         """Ask the agent at `uri` what it waits for. Also a proof of life.

@@ -19,7 +19,7 @@ from types import TracebackType
 from agentlab.errors import AgentStartError, ConfigurationError
 from agentlab.runtime.bootstrap import Order, Surroundings
 from agentlab.runtime.family import Family, active_children, family, shutdown, stop_all
-from agentlab.runtime.forkclient import ServerGoneError
+from agentlab.runtime.forkclient import Outputs, ServerGoneError
 from agentlab.runtime.link import FAILED, ORDER, READY, SURROUNDINGS, ChildLink, receive_frame, send_frame
 from agentlab.runtime.process import Child
 from agentlab.runtime.spawn import spawn
@@ -42,12 +42,15 @@ def start_child(
     detach: bool = False,
     timeout: float | None = None,
     on_exit: Callable[[Child], None] | None = None,
+    stdout: int | None = None,
+    stderr: int | None = None,
 ) -> Child:
     """Start a child process and wait until it says that it is ready.
 
-    It gets this process's environment, working directory, ``sys.path``, ``sys.argv[0]``, settings, stdout and stderr as
-    they are now; its stdin is empty. A terminal's Ctrl-C does not reach it. It ends with this process, in any case within
-    2 s of it: SIGTERM, 1 s later SIGKILL. May be called in any thread, also in ``on_exit``, and in children.
+    It gets this process's environment, working directory, ``sys.path``, ``sys.argv[0]`` and settings as they are now, also
+    stdout and stderr where no others are given; its stdin is empty. A terminal's Ctrl-C does not reach it. It ends with
+    this process, in any case within 2 s of it: SIGTERM, 1 s later SIGKILL. May be called in any thread, also in
+    ``on_exit``, and in children.
 
     Args:
         target: ``package.module:function``; called in the child's main thread as ``function(payload, link)`` with a
@@ -60,15 +63,19 @@ def start_child(
         timeout: Seconds that it may take until it is ready; None: ``config['START_TIMEOUT']``.
         on_exit: Called with the child, once, within 20 ms of its end, in one thread for all children. It may be called before
             this function has returned, and is not called when this function raises.
+        stdout: File descriptor that shall be its stdout, such as the writing end of a pipe; None: this process's. It stays
+            the caller's, who may close it as soon as this function has returned.
+        stderr: The same for its stderr; it may be the same one.
 
     Returns:
         The child, ready.
 
     Raises:
         AgentStartError: it failed (with its traceback or what it said), ended or hung while starting; nothing of it is left.
-        ConfigurationError: the target or the start method cannot be.
+        ConfigurationError: the target or the start method cannot be, or a descriptor is not open.
     """
     method = _checked(target, start_method)
+    outputs = (_checked_output("stdout", stdout), _checked_output("stderr", stderr))
     limit = config["START_TIMEOUT"] if timeout is None else timeout
     order = Order(target, payload, name, sys.argv[0], list(sys.path), config.snapshot(), os.getpid(), detach)
     frames = ((SURROUNDINGS, pickle.dumps(Surroundings.here())), (ORDER, pickle.dumps(order)))
@@ -76,7 +83,7 @@ def start_child(
     for _ in range(_SERVER_TRIES):
         child = Child(name, detach=detach, on_exit=on_exit, call=here.monitor.call, forget=here.remove)
         try:
-            _start(here, child, method, frames, limit, repr(name or target))
+            _start(here, child, method, outputs, frames, limit, repr(name or target))
         except ServerGoneError:  # killed just now; this child was not ready, so starting it again is no repetition
             continue
         return child
@@ -115,12 +122,31 @@ def _checked(target: str, start_method: str | None) -> str:
     return method
 
 
-def _start(here: Family, child: Child, method: str, frames: tuple[tuple[bytes, bytes], ...], limit: float, what: str) -> None:
+def _checked_output(which: str, fd: int | None) -> int | None:
+    if fd is not None:
+        try:
+            os.fstat(fd)
+        except OSError:
+            raise ConfigurationError(
+                f"{which}={fd} is no open file descriptor; open a file or a pipe and give its number"
+            ) from None
+    return fd
+
+
+def _start(
+    here: Family,
+    child: Child,
+    method: str,
+    outputs: Outputs,
+    frames: tuple[tuple[bytes, bytes], ...],
+    limit: float,
+    what: str,
+) -> None:
     """Make the child and bring it to readiness, or leave nothing of it."""
     deadline = time.monotonic() + limit
     here.add(child)
     try:
-        answer = _converse(_launch(here, child, method, deadline), frames, deadline)
+        answer = _converse(_launch(here, child, method, outputs, deadline), frames, deadline)
         if answer is not None and answer[0] == READY:
             child.became_ready(answer[1], keep_link=not (_HAS_FORK_SERVER or child.detach))
             return
@@ -138,16 +164,16 @@ def _start(here: Family, child: Child, method: str, frames: tuple[tuple[bytes, b
             child.discard(_KILL_GRACE)
 
 
-def _launch(here: Family, child: Child, method: str, deadline: float) -> socket.socket:
+def _launch(here: Family, child: Child, method: str, outputs: Outputs, deadline: float) -> socket.socket:
     """Have the process made; give the starter's end of its link, which belongs to the child object."""
     if not _HAS_FORK_SERVER:
-        link = spawn(child, deadline)
+        link = spawn(child, deadline, outputs)
         child.attach(link)
         return link
     link, theirs = socket.socketpair()
     child.attach(link)
     with theirs:
-        here.server().request(child, theirs, fresh=method == "spawn")
+        here.server().request(child, theirs, fresh=method == "spawn", outputs=outputs)
     return link
 
 

@@ -22,6 +22,9 @@ from agentlab.runtime.link import send_frame
 from agentlab.runtime.monitor import Monitor
 from agentlab.runtime.parentwatch import open_pidfd
 
+Outputs = tuple[int | None, int | None]
+"""Descriptors of a child's stdout and stderr; None: those that this process has when the child is made."""
+
 
 class Process(Protocol):
     """Who is told what happens to a child; in the monitor's thread, so nothing here may block."""
@@ -61,7 +64,7 @@ class ForkServer:
         self.gone = threading.Event()
         self._control, control = socket.socketpair()
         self._lifeline, lifeline = socket.socketpair()
-        with control, lifeline, _outputs() as (_, err):
+        with control, lifeline, _opened((None, None)) as (_, err):
             fds = (control.fileno(), lifeline.fileno())
             command = interpreter_command("agentlab.runtime.forkserver", *fds, os.getpid())
             self._popen = subprocess.Popen(
@@ -72,20 +75,21 @@ class ForkServer:
         self._control.settimeout(None)
         monitor.watch(self._control.fileno(), self._on_replies)
 
-    def request(self, process: Process, link: socket.socket, *, fresh: bool) -> None:
+    def request(self, process: Process, link: socket.socket, *, fresh: bool, outputs: Outputs = (None, None)) -> None:
         """Ask for a child; ``process.began`` or ``process.refused`` follows.
 
         Args:
             process: Who is told.
             link: The child's end of its link; the caller closes it afterwards.
             fresh: Whether it shall be a fresh interpreter.
+            outputs: Its stdout and stderr; they stay the caller's.
 
         Raises:
             ServerGoneError: it has ended; nothing was asked, nobody will be told.
         """
         number = next(self._numbers)
         flags = (DETACH if process.detach else 0) | (FRESH if fresh else 0)
-        with self._sending, _outputs() as (out, err):
+        with self._sending, _opened(outputs) as (out, err):
             self._asked[number] = process
             try:
                 socket.send_fds(self._control, [REQUEST.pack(number, flags)], [link.fileno(), out, err])
@@ -186,14 +190,15 @@ def _poll(pid: int, process: Process, exitcode: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _outputs() -> Iterator[tuple[int, int]]:
-    """Give descriptors of stdout and stderr as they are now; /dev/null for one that is closed."""
+def _opened(outputs: Outputs) -> Iterator[tuple[int, int]]:
+    """Give descriptors of stdout and stderr: those given, else this process's as they are now; /dev/null for a closed one."""
     with contextlib.ExitStack() as stack:
         fds = []
-        for standard in (1, 2):
+        for given, standard in zip(outputs, (1, 2), strict=True):
+            fd = standard if given is None else given
             try:
-                os.fstat(standard)
-                fds.append(standard)
+                os.fstat(fd)
+                fds.append(fd)
             except OSError:
                 fds.append(os.open(os.devnull, os.O_RDWR))
                 stack.callback(os.close, fds[-1])

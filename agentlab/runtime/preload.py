@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import cloudpickle
 
 from agentlab.runtime import agentmain, nsmain
 
-__all__ = ["agentmain", "cloudpickle", "nsmain"]
+__all__ = ["agentmain", "asyncio", "cloudpickle", "nsmain"]

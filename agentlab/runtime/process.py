@@ -88,9 +88,11 @@ class Child:
         """Ask it to end even if it is frozen or does not exist yet. Returns at once."""
         with self._lock:
             self._unwanted = True
-        self._signal(signal.SIGTERM)
-        if _CONTINUE is not None:  # a frozen process gets its SIGTERM only when it runs again
+        if _CONTINUE is not None:
+            # A frozen process hears nothing, so it is woken, and before it is asked: a SIGTERM that waits while all threads
+            # are frozen goes to any of them, and only the main thread would wake up of it.
             self._signal(_CONTINUE)
+        self._signal(signal.SIGTERM)
 
     def attach(self, link: socket.socket) -> None:
         """Remember the starter's end of its link, to close it when it is not needed any more."""

@@ -1,11 +1,14 @@
-"""Proxies: remote handles of agents. Their methods and attributes are the agent's own."""
+"""Proxies: remote handles of agents, services and stock objects. Their methods and attributes are the object's own."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from agentlab.control.connecting import StockObjectError
+from agentlab.control.uri import parse_uri
 from agentlab.errors import CommunicationError, MessageTimeoutError
 from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.places import nameserver_address
@@ -14,32 +17,90 @@ from agentlab.runtime.remote_method import RemoteMethod
 from agentlab.settings import config
 from agentlab.wire.address import SocketAddress
 
+if TYPE_CHECKING:
+    from agentlab.runtime.stockcalling import StockCaller
+
 _POLL = 0.01  # the name is registered before the loop runs, and nobody announces that it does
 
 
 class _Core:
-    """What all views of one proxy share."""
+    """What all views of one proxy share.
+
+    Args:
+        name: Who is called.
+        uri: Where; empty: looked up when first used.
+        nsaddr: The name server to look it up at; None: it stays where it is.
+        safe: Whether calls are safe by default.
+        methods: Its methods, where they are known already: then it is an agent.
+    """
 
     def __init__(self, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None) -> None:
         self.name = name
         self.nsaddr = nsaddr
         self.safe = safe
-        self.caller = Caller(name, uri, self._find if nsaddr is not None else None)
+        self.kind = "agent"
+        self._fixed = uri
+        self._lock = threading.Lock()
+        self._caller: Caller | StockCaller | None = Caller(name, uri, self._find) if uri else None
         self._methods = None if methods is None else set(methods)
 
     def _find(self) -> str:
+        if self.nsaddr is None:
+            return self._fixed
         with NameServerClient(self.nsaddr) as names:
             return names.lookup(self.name).uri
 
     @property
+    def place(self) -> object:
+        """What makes it the same as another of its name: the name server, or where it is."""
+        return self._fixed if self.nsaddr is None else self.nsaddr
+
+    @property
+    def uri(self) -> str:
+        """Where it is, as far as known."""
+        return "" if self._caller is None else self._caller.uri
+
+    @property
+    def caller(self) -> Caller | StockCaller:
+        """What calls it; looked up at the first use of a lazy proxy."""
+        with self._lock:
+            if self._caller is None:
+                self._caller = Caller(self.name, self._find(), self._find)
+            return self._caller
+
+    @property
     def methods(self) -> set[str]:
+        """The names of its methods."""
         if self._methods is None:
-            self._methods = set(self.caller.call("_describe", (), {}, safe=False, timeout=config["PATIENCE"])["methods"])
+            self.learn(config["PATIENCE"])
+        assert self._methods is not None
         return self._methods
+
+    def learn(self, timeout: float) -> None:
+        """Ask it what it is, and call it accordingly from now on.
+
+        Raises:
+            CommunicationError: it does not answer.
+        """
+        caller = self.caller
+        try:
+            described = caller.call("_describe", (), {}, safe=False, timeout=timeout)
+        except StockObjectError:
+            from agentlab.runtime.stockcalling import StockCaller  # imports Pyro5, which nobody else needs
+
+            caller.close()
+            caller = StockCaller(self.name, caller.uri, self._find)
+            described = caller.call("_describe", (), {}, timeout=timeout)
+        self.kind = caller.kind = described.get("kind", "agent")
+        with self._lock:
+            if described.get("instancemode") == "session" and self._methods is None:
+                caller.join_session()
+            self._caller = caller
+            self._methods = set(described["methods"])
 
 
 class Proxy:
-    """A remote handle of an agent, made from its name. Any number of threads may use it; it may be pickled and sent.
+    """A remote handle of an agent or a service, made from its name. Any number of threads may use it; it may be pickled and sent.
 
     The agent's methods and public attributes are its own: ``proxy.method(1)``, ``proxy.x``, ``proxy.x = 1``.
     ``proxy.unsafe``, ``proxy.safe``, ``proxy.oneway``, ``proxy.future``, ``proxy.aio`` and ``proxy.timeout(2.0)`` are
@@ -48,13 +109,22 @@ class Proxy:
     A safe call runs in the agent's loop, one at a time; an unsafe one at once, in another thread. A oneway call returns
     None when it is sent, and runs as an unsafe one. When the agent was started again elsewhere, the next call finds it there.
 
+    Calls of a service always wait for their turn, safe or not. A plain Pyro5 object can be called too, where security is
+    ``none`` and its name or URI is given.
+
+    The name is looked up when the proxy is made, unless it is lazy: so a name with a typo, or somebody who does not answer, is
+    told where the proxy is made, and not by whatever call comes first, perhaps an hour later.
+
     Args:
-        name: The agent's name.
+        name: The agent's or service's name; or its URI, ``PYRO:id@host:port`` or ``PYRO:id@./u:PATH``: no name server is
+            asked then, and after a restart at the same place the next call works again.
         nsaddr: The name server's address; None: ``AGENTLAB_NAMESERVER_ADDRESS``.
         timeout: Seconds to wait for the name, and for an answer of its agent.
         safe: Whether calls are safe by default; None: ``config['SAFE']``.
+        lazy: Look it up and connect when it is first used; what then is wrong, the first use raises.
 
     Raises:
+        WrongAddressError: that is no URI.
         NameServerUnavailableError: nobody answers there.
         UnknownNameError: nobody has that name in time (a LookupError).
         CommunicationError: somebody has it, and does not answer.
@@ -65,21 +135,27 @@ class Proxy:
     _limit: float | None
     _safe: bool | None
 
-    def __init__(self, name: str, nsaddr: Any = None, timeout: float = 3.0, safe: bool | None = None) -> None:
-        address = nameserver_address(nsaddr)
+    def __init__(
+        self, name: str, nsaddr: Any = None, timeout: float = 3.0, safe: bool | None = None, *, lazy: bool = False
+    ) -> None:
         deadline = time.monotonic() + timeout
-        with NameServerClient(address) as names:
-            uri = names.wait_for(name, timeout).uri
+        if name.startswith("PYRO:"):
+            core = _Core(parse_uri(name)[0], name, None, safe, None)
+        else:
+            address = nameserver_address(nsaddr)
+            uri = ""
+            if not lazy:
+                with NameServerClient(address) as names:
+                    uri = names.wait_for(name, timeout).uri
             core = _Core(name, uri, address, safe, None)
-            while True:
-                left = max(0.05, deadline - time.monotonic())
-                try:
-                    core.caller.call("ping", (), {}, safe=False, timeout=left)
-                    break
-                except CommunicationError:
-                    if time.monotonic() >= deadline:
-                        raise
-                    time.sleep(_POLL)  # registered, but killed or just coming back: its next registration may come
+        while not lazy:
+            try:
+                core.learn(max(0.05, deadline - time.monotonic()))
+                break
+            except CommunicationError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL)  # registered, but killed or just coming back: its next registration may come
         self._set(core, "call", None, None)
 
     def _set(self, core: _Core, flavor: str, limit: float | None, safe: bool | None) -> Self:
@@ -178,7 +254,7 @@ class Proxy:
     # --- the agent's ----------------------------------------------------------------------------------------------
 
     def _method(self, name: str) -> RemoteMethod:
-        return RemoteMethod(self._core.caller, name, self._flavor, self._is_safe(), self._limit)
+        return RemoteMethod(cast("Caller", self._core.caller), name, self._flavor, self._is_safe(), self._limit)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") and name.endswith("_"):
@@ -199,8 +275,10 @@ class Proxy:
                 f"set_attr({name}=...) and read by get_attr({name!r})"
             )
         core = self._core
-        core.caller.call("set_attr", (), {name: value}, safe=self._is_safe(), timeout=self._limit)
-        core.methods.discard(name)
+        known = core.methods
+        method = "set_attr" if core.kind == "agent" else "_set"
+        core.caller.call(method, (), {name: value}, safe=self._is_safe(), timeout=self._limit)
+        known.discard(name)
 
     def __dir__(self) -> list[str]:
         own = [n for n in dir(type(self)) if not n.startswith("_")]
@@ -210,18 +288,18 @@ class Proxy:
             return own
 
     def __repr__(self) -> str:
-        return f"<Proxy of agent {self._core.name!r} at {self._core.caller.uri}>"
+        return f"<Proxy of {self._core.kind} {self._core.name!r} at {self._core.uri or '(not looked up yet)'}>"
 
     def __eq__(self, other: object) -> bool:
         # By name, not by URI: an agent that was started again is the same one.
-        return isinstance(other, Proxy) and (other._core.name, other._core.nsaddr) == (self._core.name, self._core.nsaddr)
+        return isinstance(other, Proxy) and (other._core.name, other._core.place) == (self._core.name, self._core.place)
 
     def __hash__(self) -> int:
         return hash(self._core.name)
 
     def __reduce__(self) -> tuple[Callable[..., Proxy], tuple[Any, ...]]:
         core = self._core
-        return _rebuilt, (core.name, core.caller.uri, core.nsaddr, core.safe, self._flavor, self._limit, self._safe)
+        return _rebuilt, (core.name, core.uri, core.nsaddr, core.safe, self._flavor, self._limit, self._safe)
 
 
 def _rebuilt(

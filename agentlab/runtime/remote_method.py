@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import Any, Self
 
@@ -42,7 +41,11 @@ class RemoteMethod:
         future = futures.submit(
             caller.name, caller.uri, safe, lambda: caller.call(name, args, kwargs, safe=safe, timeout=self._limit, behalf=behalf)
         )
-        return future if flavor == "future" else asyncio.wrap_future(future)
+        if flavor == "future":
+            return future
+        import asyncio  # it takes 25 ms, which most programs need not spend
+
+        return asyncio.wrap_future(future)
 
     def __get__(self, _instance: object, _owner: type | None = None) -> Self:
         # What pydoc takes for a routine has this: without it, help() would show our class and not the agent's method.

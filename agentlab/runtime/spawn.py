@@ -18,18 +18,19 @@ import time
 from typing import NoReturn
 
 from agentlab.runtime.bootstrap import interpreter_command, receive_surroundings, run_order
-from agentlab.runtime.forkclient import Process
+from agentlab.runtime.forkclient import Outputs, Process
 
 _TOKEN_SIZE = 32
 _LOOPBACK = "127.0.0.1"
 
 
-def spawn(process: Process, deadline: float) -> socket.socket:
+def spawn(process: Process, deadline: float, outputs: Outputs = (None, None)) -> socket.socket:
     """Start a fresh interpreter and wait until it has connected; a thread of its own waits for its end.
 
     Args:
         process: Who is told that it began and ended.
         deadline: When to give up, in the time of ``time.monotonic``.
+        outputs: Its stdout and stderr; None: this process's.
 
     Returns:
         The starter's end of its link.
@@ -41,7 +42,7 @@ def spawn(process: Process, deadline: float) -> socket.socket:
     token = secrets.token_bytes(_TOKEN_SIZE)
     with socket.create_server((_LOOPBACK, 0)) as listener:
         command = interpreter_command("agentlab.runtime.spawn", listener.getsockname()[1])
-        popen = _popen(command, process.detach)
+        popen = _popen(command, process.detach, *outputs)
         process.began(popen.pid)
         threading.Thread(target=_wait, args=(popen, process), name="agentlab-wait", daemon=True).start()
         assert popen.stdin is not None
@@ -50,12 +51,12 @@ def spawn(process: Process, deadline: float) -> socket.socket:
         return _accept(listener, token, popen, deadline)
 
 
-def _popen(command: list[str], detach: bool) -> subprocess.Popen[bytes]:
+def _popen(command: list[str], detach: bool, out: int | None, err: int | None) -> subprocess.Popen[bytes]:
     # A group of its own, so that a terminal's Ctrl-C does not reach it.
     if sys.platform == "win32":
         flags = subprocess.CREATE_NEW_PROCESS_GROUP | (subprocess.DETACHED_PROCESS if detach else 0)
-        return subprocess.Popen(command, stdin=subprocess.PIPE, creationflags=flags)
-    return subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, creationflags=flags)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, start_new_session=True)
 
 
 def _wait(popen: subprocess.Popen[bytes], process: Process) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from agentlab.agent.door import Door
 from agentlab.agent.local import Wait
 from agentlab.errors import CallTimeoutError, CommunicationError, DeadlockError
 from agentlab.settings import config
+
+if TYPE_CHECKING:
+    from agentlab.agent.door import Door
 
 MOST_HOPS = 32
 STEP, STEP_OF_AGENTS = 1.0, 0.5  # seconds between two looks; an agent needs two to see a circle
@@ -29,9 +32,11 @@ class Watch:
         probe: Asks an agent what it waits for; raises CommunicationError when it does not answer.
         safe: Whether the called one's loop is needed.
         behalf: The agent whose loop may stand still until the answer is there; None: no agent's.
+        kind: What is called, for messages.
     """
 
-    def __init__(self, name: str, uri: str, probe: Probe, *, safe: bool, behalf: Door | None) -> None:
+    def __init__(self, name: str, uri: str, probe: Probe, *, safe: bool, behalf: Door | None, kind: str = "agent") -> None:
+        self._kind = kind
         self._name, self._uri = name, uri
         self._probe = probe
         self._safe = safe
@@ -63,7 +68,7 @@ class Watch:
         if circle and circle == self._circle:
             way = ", which waits for ".join(repr(name) for *_, name in circle)
             raise DeadlockError(
-                f"agent {self._name!r} waits for {way}, which waits for this very call: none of them could ever answer; "
+                f"{self._kind} {self._name!r} waits for {way}, which waits for this very call: none of them could ever answer; "
                 "use .unsafe or .oneway, or send a message. The call may run yet"
             )
         self._circle = circle
@@ -72,7 +77,7 @@ class Watch:
         silent = time.monotonic() - self._last_life
         if silent > config["PATIENCE"]:
             raise CallTimeoutError(
-                f"agent {self._name!r} has shown no sign of life for {silent:.1f} s (frozen, or stuck in C code); "
+                f"{self._kind} {self._name!r} has shown no sign of life for {silent:.1f} s (frozen, or stuck in C code); "
                 "the call may have run"
             ) from error
 

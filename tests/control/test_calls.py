@@ -240,9 +240,32 @@ def test_an_object_that_is_not_served(kit):
     client = kit.client(uri)
     client.call(b"")
     daemon.unserve("obj")
-    with pytest.raises(ConnectionLostError):
+    with pytest.raises(ConnectError, match="'obj'"):  # which says that it has not run
         client.call(b"")
-    assert daemon.counters["bad_messages"] == 1
+    daemon.serve("obj", echo)
+    client.call(b"")
+
+
+def test_a_call_that_runs_while_its_object_is_given_up_is_answered(kit):
+    daemon = kit.daemon()
+    running, go = threading.Event(), threading.Event()
+
+    def slow(payload, peer):
+        running.set()
+        assert go.wait(5.0)
+        return payload
+
+    client = kit.client(daemon.serve("obj", slow))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(client.call, b"1")
+        assert running.wait(5.0)
+        daemon.unserve("obj")
+        go.set()
+        assert answer.result(5.0) == b"1"
+    with pytest.raises(ConnectError, match="no object 'obj' is served here any more"):  # on the same connection
+        client.call(b"")
+    assert daemon.counters["connections"] == 1
+    assert daemon.counters["bad_messages"] == 0
 
 
 @pytest.mark.parametrize("where", WHERE)
@@ -290,6 +313,22 @@ def test_closing_ends_a_call_that_takes_too_long(kit, where):
         with pytest.raises(ConnectionLostError, match="may have run"):
             answer.result(5)
         go.set()
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_caller_that_went_away_before_its_answer_delays_no_end(kit, where):
+    entered, go = threading.Event(), threading.Event()
+    daemon = kit.daemon(where)
+    client = kit.client(daemon.serve("obj", lambda payload, peer: entered.set() or (go.wait(20) and bytes(60_000))))
+    with pytest.raises(CallTimeoutError):
+        client.call(b"", timeout=0.05)
+    assert entered.wait(5)
+    client.close()
+    go.set()
+    eventually(lambda: not daemon._sessions)
+    start = time.monotonic()
+    daemon.close(timeout=5)
+    assert time.monotonic() - start < 1
 
 
 def test_a_handler_may_close_its_daemon_and_still_answer(kit):

@@ -4,8 +4,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from agentlab.control import session
+from agentlab.control.answers import still_wanted
 from agentlab.control.daemon import Later
+from agentlab.errors import CallTimeoutError, RemoteError
+from agentlab.settings import config
 from tests.control.conftest import echo, eventually
 
 
@@ -83,3 +88,53 @@ def test_the_deadline_of_a_connection_that_has_gone_is_no_error(kit, monkeypatch
     assert eventually(lambda: len(ticks) > 2)
     assert client.call(b"x") == b"x"
     assert "failed" not in caplog.text
+
+
+def test_an_answer_that_comes_later_and_is_too_large_is_an_error_and_the_connection_goes_on(kit):
+    config["MAX_MESSAGE_SIZE"] = 100_000
+    sizes = iter([100_001, 5])
+    handler = lambda payload, peer: Later(lambda deliver: deliver(bytes(next(sizes))))  # noqa: E731
+    daemon = kit.daemon("unix")
+    client = kit.client(daemon.serve("obj", handler))
+    with pytest.raises(RemoteError, match="the answer has 100001 bytes, at most 100000 are sent") as caught:
+        client.call(b"")
+    assert caught.value.type_name == "agentlab.errors.SerializationError"
+    assert client.call(b"") == bytes(5)
+    assert daemon.counters["connections"] == 1
+
+
+def test_a_handler_can_tell_whether_anybody_waits_for_its_answer(kit):
+    delivers = []
+    client = kit.client(kit.daemon("unix").serve("obj", lambda payload, peer: Later(delivers.append)))
+    with pytest.raises(CallTimeoutError):
+        client.call(b"", timeout=0.05)
+    eventually(lambda: not still_wanted(delivers[0]))
+    client.cast(b"")
+    client.close()
+    assert eventually(lambda: len(delivers) == 2)
+    assert still_wanted(delivers[1])  # nobody waits for it anyway
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(client.call, b"")
+        assert eventually(lambda: len(delivers) == 3)
+        assert still_wanted(delivers[2])
+        for deliver in delivers:
+            deliver(b"x")
+        assert answer.result(3) == b"x"
+
+
+def test_the_end_of_a_connection_is_told_by_its_number(kit):
+    ended, peers = [], []
+    daemon = kit.daemon("tcp")
+    daemon.on_disconnect(ended.append)
+    uri = daemon.serve("obj", lambda payload, peer: peers.append(peer) or b"")
+    one, two = kit.client(uri), kit.client(uri)
+    for client in (one, one, two):
+        client.call(b"")
+    assert len({peer.connection for peer in peers}) == 2
+    assert all(daemon.is_connected(peer.connection) for peer in peers)
+    one.close()
+    eventually(lambda: ended == [peers[0]])
+    assert not daemon.is_connected(peers[0].connection)
+    assert daemon.is_connected(peers[2].connection)
+    daemon.close()
+    eventually(lambda: ended == [peers[0], peers[2]])

@@ -159,3 +159,17 @@ def test_an_id_is_served_once(kit):
     daemon.unserve("a")
     daemon.unserve("a")
     daemon.serve("a", echo)
+
+
+def test_what_stands_in_uris_can_be_another_place(kit):
+    daemon = kit.daemon("tcp", advertise=("lab.example.org", 7777))
+    assert daemon.serve("obj", echo) == "PYRO:obj@lab.example.org:7777"
+    port = kit.daemon("tcp").location.port
+    assert kit.daemon("tcp", advertise=("lab.example.org", 0)).location.port != port
+
+
+def test_a_daemon_that_listens_everywhere_says_where_it_can_be_reached(kit):
+    daemon = kit.daemon("tcp", host="0.0.0.0", security="none")
+    uri = daemon.serve("obj", echo)
+    assert "0.0.0.0" not in uri
+    assert kit.client(uri, security="none").call(b"x") == b"x"

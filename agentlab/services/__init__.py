@@ -1,0 +1,1 @@
+"""Services: ordinary objects of any class, served to other processes by a daemon."""
