@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from threading import get_ident
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from agentlab.agent import calls
 from agentlab.agent.coroutines import Coroutines
@@ -43,6 +43,12 @@ class Agent:
             a name of this class, a method or a property may not (KeyError).
     """
 
+    binds: ClassVar[Mapping[str, str | Mapping[str, Any]]] = {}
+    """Sockets that agents of a class have: alias -> kind, or -> ``{"kind": "PULL", "handler": "on_job", ...}``.
+
+    Further keys are ``transport``, ``serializer``, ``addr``, ``hwm`` and ``advertise``, as for :meth:`bind`. They are bound
+    after :meth:`on_init`, where that has not done it already; the lab file's wires are checked against them."""
+
     on_error: str = "continue"
     """What an exception in a handler or timer does: ``continue`` (log and count it), ``stop`` or ``restart``."""
 
@@ -68,9 +74,9 @@ class Agent:
         self._links = Links(Desk(self, self._loop, self._faults, self._coroutines))
         self._puts = self._links.puts
         self._directory: calls.Directory | None = None
-        self._busy = 0
         for key, value in (attributes or {}).items():
             if calls.is_taken(self, Agent, key):
+                self._close()
                 raise KeyError(f'Agent already has "{key}" attribute!')
             setattr(self, key, value)
 
@@ -135,12 +141,16 @@ class Agent:
 
     @contextlib.contextmanager
     def busy(self) -> Iterator[None]:
-        """Declare that the loop may stand still for long: ``with self.busy(): long_calculation()``. It is then no hang."""
-        self._busy += 1
+        """Declare that the loop may stand still for long: ``with self.busy(): long_calculation()``. It is then no hang.
+
+        It is known before the block begins, so the block may be C code that lets no other thread run. Any thread.
+        """
+        pulse = self._loop.pulse
+        pulse.busy(1)
         try:
             yield
         finally:
-            self._busy -= 1
+            pulse.busy(-1)
 
     def _end_because(self, mode: str) -> None:
         self._state.restart_asked = mode == "restart"

@@ -63,8 +63,17 @@ class Directory(Protocol):
         """Give the address of an agent's socket, waiting up to `timeout` seconds for both to be there."""
         ...
 
-    def follow(self, agent: str, alias: str, moved: Callable[[AgentAddress | AgentChannel], None]) -> None:
-        """Call `moved`, from any thread, with the new address whenever that agent has come back elsewhere."""
+    def follow(
+        self,
+        agent: str,
+        alias: str,
+        moved: Callable[[AgentAddress | AgentChannel], None],
+        gone: Callable[[str], None] | None = None,
+    ) -> None:
+        """Call `moved`, from any thread, with the address of a socket, once it is there and whenever it is elsewhere.
+
+        Call `gone` with the reason when it is not there.
+        """
         ...
 
 

@@ -113,6 +113,11 @@ class SyncPubLink(PubLink):
         self.requests = RequestSource(self, requests, handler)
         self._held: dict[bytes, list[list[Any]]] = {}
 
+    @property
+    def handled(self) -> int:
+        """How many requests have come and were handled, or tried; any thread."""
+        return self.requests.handled
+
     def set_handler(self, handler: Any) -> None:
         """Give the requests to another handler."""
         self.requests.responder.set_handler(handler)

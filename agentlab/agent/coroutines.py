@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import threading
 import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentlab.agent.loop import Loop
 from agentlab.errors import RemoteError
+
+if TYPE_CHECKING:
+    import asyncio  # imported when it is needed: it takes 25 ms, and most programs never run a coroutine
 
 
 class Coroutines:
@@ -32,6 +34,8 @@ class Coroutines:
 
     def start(self, coroutine: Coroutine[Any, Any, Any], done: Callable[[Future[Any]], object]) -> None:
         """Run a coroutine; `done` is called with its future in the agent's loop."""
+        import asyncio
+
         future = asyncio.run_coroutine_threadsafe(without_exit(coroutine), self._running())
         future.add_done_callback(lambda finished: self._loop.post(lambda: done(finished)))
 
@@ -41,6 +45,8 @@ class Coroutines:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._aio is None:
+            import asyncio
+
             self._aio = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._aio.run_forever, name="agentlab-asyncio", daemon=True)
             self._thread.start()
@@ -66,6 +72,8 @@ async def without_exit(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 def _cancel_all(aio: asyncio.AbstractEventLoop) -> None:
+    import asyncio
+
     tasks = asyncio.all_tasks(aio)
     for task in tasks:
         task.cancel()

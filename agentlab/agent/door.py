@@ -15,31 +15,18 @@ from typing import Any
 from agentlab.agent import describe, local
 from agentlab.agent.agent import Agent
 from agentlab.agent.calls import RunOrder
+from agentlab.agent.letters import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, WHEN_STOPPED, deadlock
 from agentlab.agent.mailbox import Call
 from agentlab.agent.visitors import Visitors
+from agentlab.agent.vitals import Vitals
+from agentlab.agent.wires import Wires
 from agentlab.control.daemon import Later
 from agentlab.control.payload import UnimportableError, dumps, loads
 from agentlab.control.remote_errors import error_to_bytes
-from agentlab.errors import AgentStoppedError, DeadlockError, RefusedError, SerializationError
+from agentlab.errors import AgentStoppedError, RefusedError, SerializationError
 from agentlab.settings import config
 
-RESULT, ERROR, UNIMPORTABLE = b"R", b"E", b"U"
-
-ALWAYS_UNSAFE = frozenset(
-    ("run", "get_attr", "kill", "is_running", "ping", "error_count", "bad_message_count", "last_error", "ending", "lost")
-)
-"""Methods that answer while the loop is busy, whatever was asked; so does what starts with an underscore."""
-WHEN_STOPPED = frozenset(("run", "stop", "shutdown", "close_all"))
-"""Safe methods that a stopped agent still executes."""
 RUN_PATIENCE = 30.0
-
-
-def deadlock(name: str, method: str) -> DeadlockError:
-    """Give the error of a safe call whose path holds the very agent that should execute it."""
-    return DeadlockError(
-        f"agent {name!r} waits, directly or through others, for this very call of {method}(), so it can never run: "
-        "use .unsafe or .oneway, or send a message"
-    )
 
 
 class Door:
@@ -52,11 +39,16 @@ class Door:
         self._handled: set[int] = set()
         self._security: str = config["SECURITY"]
         self.visitors = Visitors(agent._loop)
+        self.vitals = Vitals(agent)
+        self.wires = Wires(agent, ())
         self._special: dict[str, Callable[..., Any]] = {
             "run": self._run,
             "_describe": self._describe,
             "_attribute": lambda name: describe.attribute(self.agent, name),
             "_waits": self.waits.on_behalf,
+            "_vitals": self.vitals.describe,
+            "_wiring": self._wiring,
+            "_portrait": lambda name=None: describe.portrait(self.agent, name),
             "_document": self._document,
         }
 
@@ -157,6 +149,10 @@ class Door:
     def _describe(self) -> dict[str, Any]:
         return {"name": self.agent.name, "methods": self.names(), "class": type(self.agent).__qualname__}
 
+    def _wiring(self) -> list[dict[str, Any]]:
+        """Give the sockets, and the wires that are not made."""
+        return self.wires.describe([describe.socket(link, name) for name, link in self.agent._links.named()])
+
     def _document(self, name: str | None = None) -> Any:
         return describe.public_names(self.agent) if name is None else describe.document(self.agent, name)
 
@@ -203,4 +199,4 @@ _BASE_FUNCTIONS = frozenset(
     f for n, f in vars(Agent).items() if callable(f) and n not in ("execute_as_function", "execute_as_method", "raise_exception")
 )
 
-__all__ = ["ALWAYS_UNSAFE", "Door", "serve_orders"]
+__all__ = ["ALWAYS_UNSAFE", "ERROR", "RESULT", "UNIMPORTABLE", "Door", "serve_orders"]

@@ -45,6 +45,7 @@ class Link:
         self.desk = desk
         self.address = address
         self.socket = socket
+        socket.give_up = desk.agent.ending
         self.serializer: Serializer = get_serializer(str(address.serializer))
         self.bad_messages = 0
         self.closed = False
@@ -57,6 +58,27 @@ class Link:
     def backlog(self) -> bool:
         """Whether messages are here that no socket will announce again."""
         return False
+
+    @property
+    def waiting(self) -> int:
+        """How many messages are here and wait for their handler; any thread."""
+        return 0
+
+    @property
+    def handled(self) -> int:
+        """How many messages have come and were handled, or tried; any thread."""
+        return int(self.socket.received)
+
+    def topics(self) -> list[bytes]:
+        """Give the topics that it has subscribed to; any thread."""
+        return []
+
+    @property
+    def bound(self) -> bool:
+        """Whether the agent is the server: it has bound, and others connect."""
+        if isinstance(self.address, AgentChannel):
+            return self.address.kind in ("ASYNC_REP", "SYNC_PUB")
+        return self.address.role == "server"
 
     @property
     def kind(self) -> str:

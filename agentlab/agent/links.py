@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +57,9 @@ class Links:
         self._by_name: dict[Hashable, Link] = {}
         self.puts: dict[Hashable, Callable[[Any], object]] = {}
         """How to send a message with nothing special about it, by alias and address: the short way of Agent.send."""
+        self.expected: dict[str, str] = {}
+        """Why an alias that a wire is to have is not there yet."""
+        self._handled_before = 0
 
     # --- finding --------------------------------------------------------------------------------------------------
 
@@ -69,6 +72,8 @@ class Links:
         try:
             return self._by_name[name]
         except (KeyError, TypeError):
+            if isinstance(name, str) and name in self.expected:
+                raise AliasError(f"no socket has the alias {name!r} yet: {self.expected[name]}") from None
             known = [n for n in self._by_name if isinstance(n, str)]
             raise AliasError(f"no socket has the alias {name!r}{nearest(str(name), known)}") from None
 
@@ -76,12 +81,33 @@ class Links:
         return name in self._by_name
 
     def all(self) -> list[Link]:
-        """Give every link once."""
-        return list({id(link): link for link in self._by_name.values()}.values())
+        """Give every link once. Any thread."""
+        return list({id(link): link for link in list(self._by_name.values())}.values())
 
     def aliases(self) -> dict[str, Link]:
-        """Give the links that have an alias."""
-        return {name: link for name, link in self._by_name.items() if isinstance(name, str)}
+        """Give the links that have an alias. Any thread."""
+        return {name: link for name, link in list(self._by_name.items()) if isinstance(name, str)}
+
+    def named(self) -> list[tuple[str | None, Link]]:
+        """Give every link with each of its aliases, or with None where it has none. Any thread."""
+        names: dict[int, list[str | None]] = {}
+        for name, link in list(self._by_name.items()):
+            names.setdefault(id(link), []).extend([name] if isinstance(name, str) else [])
+        return [(name, link) for link in self.all() for name in names[id(link)] or [None]]
+
+    def handled(self) -> int:
+        """Give how many messages have come and were handled, or tried, on all links, closed ones included. Any thread."""
+        return self._handled_before + sum(link.handled for link in self.all())
+
+    def check_free(self, aliases: Sequence[str | None], address: Address) -> None:
+        """Refuse aliases that belong to other links than that of `address`.
+
+        Raises:
+            AliasError: one does.
+        """
+        for alias in aliases:
+            if alias is not None and self._by_name.get(alias) is not self._by_name.get(address, False):
+                self._check_free(alias)
 
     def _check_free(self, alias: str | None) -> None:
         if alias is not None and not isinstance(alias, str):
@@ -158,6 +184,7 @@ class Links:
     def close(self, name: Hashable, linger: float) -> None:
         """Close a link and forget every name of it."""
         link = self.get(name)
+        self._handled_before += link.handled
         for key in [key for key, value in self._by_name.items() if value is link]:
             del self._by_name[key], self.puts[key]
         link.close(linger)
@@ -165,6 +192,7 @@ class Links:
     def close_all(self, linger: float) -> None:
         """Close every link."""
         links = self.all()
+        self._handled_before += sum(link.handled for link in links)
         self._by_name.clear()
         self.puts.clear()
         for link in links:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Protocol
 
 from agentlab.agent.mailbox import Call, Mailbox
+from agentlab.agent.pulse import TURNED, Pulse
 from agentlab.agent.timers import Timers
 from agentlab.transport.poller import Poller
 from agentlab.transport.sockets import Socket
@@ -77,8 +78,8 @@ class Loop:
         self._unfinished: set[int] = set()
         self.owner: int | None = None
         """The ident of the thread that owns the sockets."""
-        self.turned = time.monotonic()
-        """When the loop was last seen to turn; read by whoever looks for hangs."""
+        self.pulse = Pulse()
+        """When the loop was last seen to turn, and whether it runs; read by whoever looks for hangs."""
 
     # --- for other threads ----------------------------------------------------------------------------------------
 
@@ -143,13 +144,18 @@ class Loop:
             idle: Called when nothing came for a second; None: the loop then sleeps as long as it can.
         """
         self.owner = threading.get_ident()
+        pulse = self.pulse
+        pulse.begin()
         last = time.monotonic()
-        while keep_going():
-            if self._turn(keep_going, None if idle is None else max(0.0, last + IDLE_AFTER - time.monotonic())):
-                last = time.monotonic()
-            elif idle is not None and time.monotonic() - last >= IDLE_AFTER:
-                self._guarded(idle, "idle")
-                last = time.monotonic()
+        try:
+            while keep_going():
+                if self._turn(keep_going, pulse.longest if idle is None else max(0.0, last + IDLE_AFTER - time.monotonic())):
+                    last = time.monotonic()
+                elif idle is not None and time.monotonic() - last >= IDLE_AFTER:
+                    self._guarded(idle, "idle")
+                    last = time.monotonic()
+        finally:
+            pulse.end()
 
     def _turn(self, keep_going: Callable[[], bool], at_most: float | None) -> bool:
         """Wait for something and serve it; tell whether there was anything."""
@@ -159,7 +165,7 @@ class Loop:
             limit = 0.0
         ready = self._poller.wait(limit)
         self.mailbox.sleeping = False
-        self.turned = time.monotonic()
+        self.pulse.cells[TURNED] = time.monotonic()
         if self._unfinished:
             ready = list(dict.fromkeys([*ready, *self._unfinished]))
         for key in ready:
@@ -244,3 +250,4 @@ class Loop:
         self.deadlines.stop_all()
         self.mailbox.close(reason)
         self._poller.close()
+        self.pulse.close()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 
 from agentlab.agent.handlers import resolve_many
 from agentlab.agent.link import Deliver, Desk, Link, SendOptions
 from agentlab.errors import SerializationError
-from agentlab.transport.sockets import ZERO_COPY, Socket
+from agentlab.transport.sockets import Socket
 from agentlab.wire.address import AgentAddress
 
 _NOT_PLAIN = "a frame does not begin like one of this serializer; both ends must use the same"
@@ -25,25 +24,8 @@ class PushLink(Link):
 
     def __init__(self, desk: Desk, address: AgentAddress, socket: Socket) -> None:
         super().__init__(desk, address, socket)
-        self.put = self._make_put()  # type: ignore[method-assign, assignment]  # made once: per message, it would cost more than the message
-
-    def _make_put(self) -> Callable[[Any], None]:
-        encode, send_bytes, send = self.serializer.encoder(), self.socket.send_bytes, self.socket.send
-
-        def put(message: Any) -> None:
-            data = encode(message)
-            if type(data) is bytes and len(data) < ZERO_COPY:
-                send_bytes(data)
-            else:
-                send(data)
-
-        def put_raw(message: Any) -> None:
-            if type(message) is bytes and len(message) < ZERO_COPY:
-                send_bytes(message)
-            else:
-                send(encode(message))
-
-        return put_raw if self.serializer.name == "raw" else put
+        raw = self.serializer.name == "raw"
+        self.put = socket.sender(self.serializer.encoder(), bytes_as_they_are=raw)  # type: ignore[method-assign, assignment]
 
     def send(self, message: Any, options: SendOptions) -> None:
         """Send; `options.timeout` seconds at most."""
@@ -63,12 +45,23 @@ class PullLink(Link):
         super().__init__(desk, address, socket)
         self._backlog: deque[Any] = deque()
         self._limit = 1
+        self._more = 0  # messages that came in batches, less the frames that they came in: those the socket counts
         self.set_handler(handler)
 
     @property
     def backlog(self) -> bool:
         """Whether some messages of a batch are still to be handled."""
         return bool(self._backlog)
+
+    @property
+    def waiting(self) -> int:
+        """How many messages of batches are still to be handled; any thread."""
+        return len(self._backlog)
+
+    @property
+    def handled(self) -> int:
+        """How many messages have come and were handled, or tried; any thread."""
+        return self.socket.received + self._more - len(self._backlog)
 
     def set_handler(self, handler: Any) -> None:
         """Give the messages to another handler."""
@@ -104,11 +97,12 @@ class PullLink(Link):
             return
         if kind == "value":
             self._call(content)
-        elif len(content) > self._limit:
+            return
+        self._more += len(content) - 1
+        if len(content) > self._limit:
             self._backlog.extend(content)
             raise _PauseError  # whatever else is in the socket comes after these
-        else:
-            self._handle_all(content)
+        self._handle_all(content)
 
     def _handle_all(self, messages: list[Any]) -> None:
         left, call = iter(messages), self._call

@@ -41,6 +41,11 @@ class PubLink(Link):
         self._reports = LossReports(self._sequence.epoch)
 
     @property
+    def handled(self) -> int:
+        """Nothing: what comes are subscriptions, and no messages."""
+        return 0
+
+    @property
     def lost(self) -> int:
         """Publications lost to slowness, summed over the subscribers: as far as they have reported it; at least."""
         return max(self.too_slow, self._reports.total)
@@ -177,6 +182,10 @@ class SubLink(Link):
         for topic in self.table.remove(wanted):
             self.socket.unsubscribe(topic)
             self.losses.forget(topic)
+
+    def topics(self) -> list[bytes]:
+        """Give the topics that it has subscribed to; any thread."""
+        return self.table.topics()
 
     @property
     def lost(self) -> int:

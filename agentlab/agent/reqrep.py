@@ -8,22 +8,18 @@ from typing import Any
 from agentlab.agent.link import Desk, Link, SendOptions
 from agentlab.agent.respond import Responder
 from agentlab.errors import AgentStoppedError, ConnectionLostError, MessageTimeoutError
-from agentlab.transport.sockets import ZERO_COPY, Socket
+from agentlab.transport.sockets import Socket
 from agentlab.wire.address import AgentAddress
 
 LOOK_UP = 1.0  # seconds after which a wait without a limit looks whether the agent is to end
 
 
 class ReqLink(Link):
-    """Asks. After a time-out it may ask again at once; a late answer is dropped."""
+    """Asks, by ``put``; :meth:`recv` gives the answer. After a time-out it may ask again at once; a late answer is dropped."""
 
-    def put(self, message: Any) -> None:
-        """Send a question; :meth:`recv` gives the answer."""
-        data = self.serializer.encode(message)
-        if type(data) is bytes and len(data) < ZERO_COPY:
-            self.socket.send_bytes(data)
-        else:
-            self.socket.send(data)
+    def __init__(self, desk: Desk, address: AgentAddress, socket: Socket) -> None:
+        super().__init__(desk, address, socket)
+        self.put = socket.sender(self.serializer.encode)  # type: ignore[method-assign, assignment]
 
     def send(self, message: Any, options: SendOptions) -> None:
         """Send a question; `options.timeout` seconds at most."""
@@ -52,6 +48,7 @@ class RepLink(Link):
     def __init__(self, desk: Desk, address: AgentAddress, socket: Socket, handler: Any) -> None:
         super().__init__(desk, address, socket)
         self._responder = Responder(self, handler)
+        self._reply = socket.sender(lambda frames: frames[0] if len(frames) == 1 else frames)
 
     def set_handler(self, handler: Any) -> None:
         """Give the questions to another handler."""
@@ -67,10 +64,7 @@ class RepLink(Link):
         def reply(answer: list[Any]) -> None:
             if self.closed:
                 return  # the handler has closed its own socket
-            if len(answer) == 1 and len(answer[0]) < ZERO_COPY:
-                self.socket.send_bytes(answer[0])
-            else:
-                self.socket.send(answer)
+            self._reply(answer)
             if state["paused"]:
                 self.desk.loop.add(self)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Self, TypeVar
 
 from agentlab.agent.agent import Agent
+from agentlab.agent.declared import bind_declared
 from agentlab.errors import ConfigurationError, MessageTimeoutError
 from agentlab.testing.clock import ManualClock
 from agentlab.testing.fitting import BenchDirectory, fit
@@ -62,7 +63,7 @@ class TestBench:
         transport: str | None = None,
         run: bool = True,
     ) -> A:
-        """Build an agent, call its ``on_init`` and, if `run`, its ``before_loop``; give the agent itself.
+        """Build an agent, call its ``on_init``, bind what it declares and, if `run`, call its ``before_loop``; give it.
 
         Raises:
             Exception: whatever these raise.
@@ -73,6 +74,7 @@ class TestBench:
         agent = self._build(base, name, serializer, transport, attributes)
         try:
             agent.on_init()
+            bind_declared(agent, {})
             self.agents[name] = agent
             if run:
                 agent.run()

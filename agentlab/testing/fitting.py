@@ -89,5 +89,5 @@ class BenchDirectory:
             raise UnknownNameError(f"no agent is called {agent!r} with a socket {alias!r}{nearest(agent, agents)}")
         return agents[agent].addr(alias)
 
-    def follow(self, agent: str, alias: str, moved: Callable[[Any], None]) -> None:
+    def follow(self, agent: str, alias: str, moved: Callable[[Any], None], gone: Callable[[str], None] | None = None) -> None:
         """Do nothing: agents of a bench do not move."""

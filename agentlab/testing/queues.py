@@ -31,6 +31,7 @@ class QueueSocket:
     def __init__(self, network: Network, role: str, hwm: int) -> None:
         self.role = role
         self.closed = False
+        self.received = 0
         self._network = network
         self._hwm = hwm
         self._peers: list[QueueSocket] = []
@@ -85,6 +86,10 @@ class QueueSocket:
             self.leave(peer)
 
     # --- sending --------------------------------------------------------------------------------------------------
+
+    def sender(self, encode: Callable[[Any], Any], *, bytes_as_they_are: bool = False) -> Callable[[Any], None]:  # noqa: ARG002
+        """Give a function that encodes a message and sends it."""
+        return lambda message: self.send(encode(message))
 
     def send(self, frames: Any, timeout: float | None = None) -> None:
         """Send one message, of one frame or a list of frames.
@@ -175,6 +180,7 @@ class QueueSocket:
             if frames is None:
                 return True
             self._frames = deque(frames[1:])
+            self.received += 1
             deliver(frames[0])
         return False
 
@@ -184,6 +190,7 @@ class QueueSocket:
             frames = self._take()
             if frames is None:
                 return True
+            self.received += 1
             deliver([frames[0], *map(_received, frames[1:])])
         return False
 

@@ -51,6 +51,8 @@ class _Held:
 _held: list[_Held] = []
 _lock = threading.Lock()
 _thread: threading.Thread | None = None
+_watching = False
+"""Whether that thread will look again at what is held; it decides under the lock, some time before it has ended."""
 
 
 def hold(path: str, linger: float) -> None:
@@ -60,7 +62,7 @@ def hold(path: str, linger: float) -> None:
         path: Of its socket file.
         linger: Seconds; negative: until all is read.
     """
-    global _thread  # noqa: PLW0603 - one thread for all that is held, gone when nothing is
+    global _thread, _watching  # noqa: PLW0603 - one thread for all that is held, gone when nothing is
     if sys.platform != "linux" or linger == 0:
         return
     deadline = None if linger < 0 else time.monotonic() + linger
@@ -69,7 +71,8 @@ def hold(path: str, linger: float) -> None:
         return
     with _lock:
         _held.extend(_Held(connection, deadline) for connection in connections)
-        if _thread is None or not _thread.is_alive():
+        if not _watching or _thread is None or not _thread.is_alive():  # a forked process has the flag, and no thread
+            _watching = True
             _thread = threading.Thread(target=_watch, name="agentlab-linger", daemon=True)
             _thread.start()
 
@@ -82,6 +85,7 @@ def wait(timeout: float | None) -> None:
 
 
 def _watch() -> None:
+    global _watching  # noqa: PLW0603 - see there
     while True:
         with _lock:
             now = time.monotonic()
@@ -89,6 +93,7 @@ def _watch() -> None:
                 _held.remove(held)
                 held.connection.close()
             if not _held:
+                _watching = False
                 return
         time.sleep(STEP)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import zmq
 
-from agentlab.errors import MessageTimeoutError, SerializationError, WrongAddressError
+from agentlab.errors import AgentStoppedError, MessageTimeoutError, SerializationError, WrongAddressError
 from agentlab.settings import config
 from agentlab.transport import lingering, security
 from agentlab.transport.context import context
@@ -41,6 +41,9 @@ RECONNECT_MS = 20
 RECONNECT_MAX_MS = 1000
 ZERO_COPY = 64 * 1024  # bytes from which a frame is handed over instead of copied; below, copying is faster
 
+ROOM_MS = 500  # between two looks whether a message that waits for room is still wanted
+LOOKS = 2
+
 _NOBLOCK = zmq.NOBLOCK
 _SNDMORE = zmq.SNDMORE
 _RCVMORE = zmq.RCVMORE
@@ -62,6 +65,10 @@ class Socket:
         self._claim: IpcClaim | None = None
         self._paths: list[str] = []  # of ipc, to linger on
         self.closed = False
+        self.received = 0
+        """How many messages were handed to `deliver`: all that an agent has handled on this socket."""
+        self.give_up: Callable[[], bool] = lambda: False
+        """Asked twice a second while a message waits for room: whether nobody wants it sent any more."""
         self._timeout_ms = -1
         self._limit = int(config["MAX_MESSAGE_SIZE"])
         self._set_options(config["HWM"] if hwm is None else hwm)
@@ -81,6 +88,8 @@ class Socket:
         z.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         z.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MAX_MS)
         z.copy_threshold = ZERO_COPY
+        if self.role in {"PUSH", "REQ"}:  # the others never wait
+            z.setsockopt(zmq.SNDTIMEO, ROOM_MS)
         if self.role == "REQ":  # after a timeout the socket is usable again, and a late reply is dropped
             z.setsockopt(zmq.REQ_RELAXED, 1)
             z.setsockopt(zmq.REQ_CORRELATE, 1)
@@ -172,6 +181,38 @@ class Socket:
 
     # --- sending --------------------------------------------------------------------------------------------------
 
+    def sender(self, encode: Callable[[Any], Frame | list[Frame]], *, bytes_as_they_are: bool = False) -> Callable[[Any], None]:
+        """Give a function that encodes a message and sends it, small ones by the shortest way; it waits for room.
+
+        Made once for each socket, because per message even one more call would be seen.
+
+        Args:
+            encode: Gives one frame, or the list of frames of one message.
+            bytes_as_they_are: Whether bytes need no encoding.
+        """
+        send_bytes, send = self.send_bytes, self.send
+
+        def put(message: Any) -> None:
+            data = encode(message)
+            if type(data) is bytes and len(data) < ZERO_COPY:
+                try:
+                    send_bytes(data)
+                except _Again:  # full
+                    send(data)
+            else:
+                send(data)
+
+        def put_bytes(message: Any) -> None:
+            if type(message) is bytes and len(message) < ZERO_COPY:
+                try:
+                    send_bytes(message)
+                except _Again:
+                    send(message)
+            else:
+                send(encode(message))
+
+        return put_bytes if bytes_as_they_are else put
+
     def send(self, frames: Frame | Sequence[Frame], timeout: float | None = None) -> None:
         """Send one message.
 
@@ -182,6 +223,7 @@ class Socket:
         Raises:
             MessageTimeoutError: no room in time.
             SerializationError: a frame is larger than ``config['MAX_MESSAGE_SIZE']``.
+            AgentStoppedError: there was no room for a second, and whoever sends is to end.
         """
         parts = frames if isinstance(frames, (list, tuple)) else (frames,)
         for part in parts:
@@ -192,7 +234,7 @@ class Socket:
                 self._send_parts([*envelope, *parts], 0)
             return
         if timeout is None:
-            self._send_parts(parts, 0)
+            self._send_when_there_is_room(parts)
             return
         deadline = time.monotonic() + timeout
         while True:
@@ -203,6 +245,17 @@ class Socket:
                 left = deadline - time.monotonic()
                 if left <= 0 or not self.z.poll(max(1, int(left * 1000)), zmq.POLLOUT):
                     raise MessageTimeoutError(f"no room to send within {timeout:g} s: no receiver, or one too slow") from None
+
+    def _send_when_there_is_room(self, parts: Sequence[Frame]) -> None:
+        unwanted = 0
+        while True:
+            try:
+                self._send_parts(parts, 0)  # EAGAIN comes before the first frame, or not at all
+                return
+            except _Again:
+                unwanted = unwanted + 1 if self.give_up() else 0
+                if unwanted >= LOOKS:
+                    raise AgentStoppedError("a message was not sent: nobody had room for it, and the agent is to end") from None
 
     def try_send(self, frames: Sequence[Frame]) -> bool:
         """Send a message if that is possible now; False when the receiver is full or gone (a ROUTER's client)."""
@@ -246,16 +299,24 @@ class Socket:
     def drain(self, limit: int, deliver: Callable[[bytes], object]) -> bool:
         """Hand up to `limit` first frames to `deliver`; True when nothing is left. What `deliver` raises comes through."""
         recv = self.z.recv
-        for _ in range(limit):
-            try:
-                data = recv(_NOBLOCK)
-            except _Again:
-                return True
-            except zmq.ZMQError:
-                if self.closed:  # by the handler of the message before
+        count = 0
+        try:
+            for count in range(limit):  # noqa: B007 - counting costs nothing here
+                try:
+                    data = recv(_NOBLOCK)
+                except _Again:
                     return True
-                raise
-            deliver(data)
+                except zmq.ZMQError:
+                    if self.closed:  # by the handler of the message before
+                        return True
+                    raise
+                deliver(data)
+            count = limit
+        except BaseException:
+            count += 1  # it came, and was tried
+            raise
+        finally:
+            self.received += count
         return False
 
     def drain_messages(self, limit: int, deliver: Callable[[list[Frame]], object]) -> bool:
@@ -273,6 +334,7 @@ class Socket:
                 raise
             while more(_RCVMORE):
                 frames.append(self._part())
+            self.received += 1
             deliver(frames)
         return False
 
@@ -293,6 +355,7 @@ class Socket:
             while more(_RCVMORE):
                 frames.append(self._part())
             self._envelope = envelope if frames else []
+            self.received += 1
             deliver(frames)
         return False
 

@@ -1,11 +1,15 @@
 """A sender that ends loses nothing, even when its reader is at the high-water mark."""
 
+import socket
+import sys
+import threading
 import time
 
 import pytest
 
 from agentlab import Agent, run_agent
-from agentlab.testing import wait_agent_attr
+from agentlab.testing import wait_agent_attr, wait_condition
+from agentlab.transport import lingering
 
 MESSAGES = 1_500  # more than the reader queues, and no more than it and the kernel hold: the sender has ended while it stalls
 STALL = 0.4
@@ -43,3 +47,26 @@ def test_all_that_was_pushed_arrives_after_the_sender_has_ended(ns, transport, b
         source.after(0, "pour", MESSAGES)
         wait_agent_attr(sink, "received", value=MESSAGES, timeout=20)
         assert sink.disorder == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="connections are held on Linux only")
+def test_a_watcher_that_is_just_ending_is_not_trusted(monkeypatch, tmp_path):
+    """It has decided under the lock that nothing is held, and is still alive when something more is to be held."""
+    path, ending = str(tmp_path / "s"), threading.Event()
+    decided = threading.Thread(target=ending.wait)
+    decided.start()
+    monkeypatch.setattr(lingering, "_thread", decided)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        with socket.socket(socket.AF_UNIX) as reader:
+            reader.connect(path)
+            writer, _ = listener.accept()
+            with writer:
+                writer.send(b"last words")
+                lingering.hold(path, 30.0)
+    try:
+        assert wait_condition(lambda: not lingering._held, timeout=3.0)  # somebody has looked
+    finally:
+        ending.set()
+        decided.join()

@@ -60,6 +60,36 @@ def test_it_finds_the_starters_surroundings(method, monkeypatch, tmp_path):
     assert "AGENTLAB_TEST_VALUE" not in facts(method)["environ"]
 
 
+def test_its_output_goes_where_it_is_told(method, tmp_path, capfd):
+    with (tmp_path / "out").open("wb") as out, (tmp_path / "err").open("wb") as err:
+        child = start_child(T + "write", b"first", start_method=method, stdout=out.fileno(), stderr=err.fileno())
+        both = start_child(T + "write", b"second", start_method=method, stdout=out.fileno(), stderr=out.fileno())
+        only = start_child(T + "write", b"third", start_method=method, stderr=err.fileno())
+    assert child.is_alive() and both.is_alive() and only.is_alive()  # and their outputs are theirs, after ours are closed
+    assert (tmp_path / "out").read_text() == "first\nsecond\nerror second\n"
+    assert (tmp_path / "err").read_text() == "error first\nerror third\n"
+    assert capfd.readouterr() == ("third\n", "")
+
+
+def test_the_end_of_a_child_closes_the_pipe_of_its_output(method):
+    reader, writer = os.pipe()
+    before = descriptors()
+    child = start_child(T + "write", b"last words", start_method=method, stdout=writer, stderr=writer)
+    assert descriptors() - before <= 4  # the family's own, at the first child: none of them is a copy of the pipe
+    os.close(writer)
+    child.kill()
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "last words\nerror last words\n"  # to its end: nobody else holds it open
+
+
+def test_an_output_that_is_not_open_is_refused(method):
+    reader, writer = os.pipe()
+    os.close(reader)
+    os.close(writer)
+    with pytest.raises(ConfigurationError, match=f"stdout={writer} is no open file descriptor"):
+        start_child(T + "write", b"", start_method=method, stdout=writer)
+
+
 def test_a_forked_child_is_clean():
     told = facts()
     assert told["threads"] == 1 and told["blocked"] == set() and told["interrupt"]

@@ -111,6 +111,25 @@ def test_term_ends_a_stuck_agent_by_its_deadline(ns):
     wait_until(lambda: ns.agents() == [], 1.0)
 
 
+class Pusher(Agent):
+    def on_init(self):
+        self.bind("PUSH", alias="out")
+        self.after(0.0, "push")
+
+    def push(self):
+        self.send("out", 1)  # nobody pulls
+
+
+@pytest.mark.parametrize("ask", ["terminate", "shutdown"])
+def test_a_message_that_nobody_takes_keeps_no_agent_from_ending(ns, ask):
+    process = AgentProcess("pusher", base=Pusher)
+    process.start(run=True)
+    with within(3.0):
+        process.terminate() if ask == "terminate" else process.proxy().unsafe.shutdown()
+        process.join(10.0)
+    assert process.exitcode == 0
+
+
 def test_shutdown_is_quick_and_the_name_goes_first(ns):
     agent = run_agent("quick", base=Actor)
     pid = agent.pid()

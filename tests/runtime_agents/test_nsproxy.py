@@ -16,6 +16,7 @@ from agentlab import (
     AgentLabError,
     AgentProcess,
     AgentStartError,
+    Daemon,
     NameServer,
     NameTakenError,
     NSProxy,
@@ -29,6 +30,7 @@ from agentlab.nameserver.client import NameServerClient
 from agentlab.settings import NAMESERVER_VARIABLE
 from tests.runtime_agents.actors import Actor, Restarting
 from tests.runtime_agents.helpers import frozen, wait_until, within
+from tests.services.drivers import Counter
 
 
 def test_address_is_written_to_the_environment(ns):
@@ -75,6 +77,25 @@ def test_agents_list_and_tags(ns):
     listed = ns.list()
     assert {"a", "b"} <= set(listed) and all(uri.startswith("PYRO:") for uri in listed.values())
     assert ns.list(prefix="a").keys() == {"a"}
+
+
+def test_services_and_daemons_are_no_agents(ns):
+    run_agent("agent", tags=("lab",))
+    ns.register("thing", "PYRO:thing@127.0.0.1:5555")
+    address = str(ns.addr())
+    with Daemon("optics", nameservers=[address], register_self=[address]) as daemon:
+        daemon.register(Counter, "counter", tags=["lab"])
+        daemon.register(Counter, "other")
+        wait_until(lambda: len(ns.list()) >= 5)
+        assert ns.agents() == ["agent", "thing"]
+        assert ns.agents(tag="lab") == ["agent"]
+        assert ns.registrations().keys() == {"agent", "thing"}
+        assert ns.services() == ["counter", "other"]
+        assert ns.services(tag="lab") == ["counter"]
+        assert ns.registrations("daemon").keys() == {"optics"}
+        assert {"agent", "thing", "counter", "other", "optics"} <= set(ns.list())
+        ns.shutdown_agents()
+        assert ns.services() == ["counter", "other"]  # these are not agents, so they go on
 
 
 def test_register_lookup_remove(ns):
