@@ -1,0 +1,214 @@
+"""What a class is, as plain values: found out in a throw-away process, in which importing may do what it likes."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentlab.agent.agent import Agent
+from agentlab.agent.handlers import accepts_positions
+from agentlab.errors import nearest
+from agentlab.runtime.link import ChildLink
+from agentlab.services import surface
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a constructor or method can be called with.
+
+    Attributes:
+        names: Names of its parameters.
+        required: Those without a default.
+        anything: Whether it takes any keyword.
+    """
+
+    names: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    anything: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a class.
+
+    Attributes:
+        problem: Why nothing is known, in one line; empty: all is well.
+        is_agent: Whether it inherits from Agent.
+        methods: Method -> whether it can be called with a message alone, and with a message and a topic.
+        binds: The sockets that it declares: alias -> ``kind`` and ``handler``.
+        taken: Names that `attributes` may not have.
+        public: Names of public methods and properties.
+        constructor: How it is made.
+        connect: How its ``connect`` is called; None: it has none.
+    """
+
+    problem: str = ""
+    is_agent: bool = False
+    methods: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
+    binds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    taken: tuple[str, ...] = ()
+    public: tuple[str, ...] = ()
+    constructor: Call = Call(anything=True)
+    connect: Call | None = None
+
+
+def facts_from(plain: dict[str, Any]) -> Facts:
+    """Build again what :func:`dataclasses.asdict` and JSON have taken apart."""
+    return Facts(
+        problem=plain["problem"],
+        is_agent=plain["is_agent"],
+        methods={name: (bool(alone), bool(with_topic)) for name, (alone, with_topic) in plain["methods"].items()},
+        binds=plain["binds"],
+        taken=tuple(plain["taken"]),
+        public=tuple(plain["public"]),
+        constructor=_rebuilt(plain["constructor"]),
+        connect=None if plain["connect"] is None else _rebuilt(plain["connect"]),
+    )
+
+
+def _rebuilt(plain: dict[str, Any]) -> Call:
+    return Call(tuple(plain["names"]), tuple(plain["required"]), plain["anything"])
+
+
+# --- in the throw-away process ------------------------------------------------------------------------------------
+
+
+def main(payload: bytes, link: ChildLink) -> None:
+    """Look at classes and write down what they are: the child's main function."""
+    targets, directory, report = pickle.loads(payload)  # noqa: S301 - from our own parent
+    link.ready()
+    sys.path.insert(0, directory)
+    base = frozenset({*vars(Agent()), *dir(Agent)})
+    out = os.open(report, os.O_WRONLY | os.O_APPEND)
+    for target in targets:
+        os.write(out, _line({"begun": target}))
+        facts = _look(target, directory, base)
+        os.write(out, _line({"begun": target, "facts": asdict(facts)}))
+    os._exit(0)  # whatever threads and handlers the modules have left
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    return json.dumps(entry).encode() + b"\n"
+
+
+def _look(target: str, directory: str, base: frozenset[str]) -> Facts:
+    module, _, path = target.partition(":")
+    try:
+        value: Any = importlib.import_module(module)
+    except KeyboardInterrupt:
+        raise
+    except SystemExit as error:
+        return Facts(
+            problem=f"cannot be imported: module {module} ends the program, with sys.exit({error.code!r}){_where(error)}"
+        )
+    except BaseException as error:  # noqa: BLE001 - whatever a user's module raises is told in a line
+        return Facts(problem=_import_problem(module, error, directory))
+    for part in path.split("."):
+        names = [name for name in dir(value) if isinstance(inspect.getattr_static(value, name, None), type)]
+        try:
+            value = inspect.getattr_static(value, part)
+        except AttributeError:
+            return Facts(problem=f"cannot be found: module {module} has no class {part!r}{nearest(part, names)}")
+    if not isinstance(value, type):
+        return Facts(problem=f"is no class: {target} is a {type(value).__name__}; name a class")
+    try:
+        return _class_facts(value, base)
+    except Exception as error:  # noqa: BLE001 - a metaclass or descriptor of the user's
+        return Facts(problem=f"cannot be looked at: {_one_line(error)}")
+
+
+def _import_problem(module: str, error: BaseException, directory: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name and (module == error.name or module.startswith(error.name + ".")):
+        near = nearest(error.name, sorted(_modules(Path(directory))))
+        return f"cannot be imported: no module is called {error.name!r}{near}; searched first: {directory}"
+    return f"cannot be imported: {_one_line(error)}{_where(error)}"
+
+
+def _modules(directory: Path) -> Iterator[str]:
+    for path in directory.iterdir():
+        if path.suffix == ".py" or (path / "__init__.py").exists():
+            yield path.stem
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _where(error: BaseException) -> str:
+    """Name the user's line that raised: the last one that is not the import machinery's."""
+    if isinstance(error, SyntaxError):
+        return ""  # its text says it
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<") and f.filename != __file__]
+    frames = [f for f in frames if not f.filename.endswith(("importlib/__init__.py", "importlib\\__init__.py"))]
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
+def _class_facts(cls: type, base: frozenset[str]) -> Facts:
+    is_agent = issubclass(cls, Agent)
+    connect = inspect.getattr_static(cls, "connect", None)
+    return Facts(
+        is_agent=is_agent,
+        methods=dict(_methods(cls)) if is_agent else {},
+        binds=_binds(cls) if is_agent else {},
+        taken=tuple(sorted(base | _own(cls))) if is_agent else (),
+        public=tuple(sorted(_own(cls))),
+        constructor=_call(cls),
+        connect=None if is_agent or connect is None else _call(connect, skip=not isinstance(connect, staticmethod)),
+    )
+
+
+def _own(cls: type) -> set[str]:
+    """Give the public methods and properties, without calling any."""
+    return {*surface.method_names(cls), *surface.property_names(cls)}
+
+
+def _methods(cls: type) -> Iterator[tuple[str, tuple[bool, bool]]]:
+    for name in dir(cls):
+        value = inspect.getattr_static(cls, name, None)
+        if (
+            name.startswith("__")
+            or isinstance(value, type)
+            or not (callable(value) or isinstance(value, (classmethod, staticmethod)))
+        ):
+            continue
+        own = 0 if isinstance(value, (classmethod, staticmethod)) else 1
+        function = getattr(cls, name)
+        yield name, (accepts_positions(function, own + 1), accepts_positions(function, own + 2))
+
+
+def _binds(cls: type) -> dict[str, dict[str, Any]]:
+    declared = getattr(cls, "binds", None)
+    found: dict[str, dict[str, Any]] = {}
+    for alias, value in declared.items() if isinstance(declared, Mapping) else ():
+        said = value if isinstance(value, Mapping) else {"kind": value}
+        handler = said.get("handler")
+        found[str(alias)] = {
+            "kind": str(said.get("kind")),
+            "handler": handler if isinstance(handler, str) or handler is None else repr(handler),
+            "by_name": isinstance(handler, str),
+        }
+    return found
+
+
+def _call(function: Any, *, skip: bool = False) -> Call:
+    try:
+        function = function.__func__ if isinstance(function, (classmethod, staticmethod)) else function
+        parameters = list(inspect.signature(function).parameters.values())[skip:]
+    except (TypeError, ValueError):  # some classes that are written in C do not tell
+        return Call(anything=True)
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    return Call(
+        names=tuple(p.name for p in named),
+        required=tuple(p.name for p in named if p.default is p.empty),
+        anything=any(p.kind is p.VAR_KEYWORD for p in parameters),
+    )

@@ -1,0 +1,141 @@
+"""A lab as its file describes it: read, checked to the end, and given as values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentlab.lab.check import check, notes
+from agentlab.lab.classes import targets
+from agentlab.lab.entries import Sources
+from agentlab.lab.inspection import LIMIT, inspect_classes
+from agentlab.lab.model import AgentModel, DaemonModel, GroupModel, ServiceModel
+from agentlab.lab.names import DEFAULT, Names
+from agentlab.lab.sources import load
+from agentlab.lab.wires import Wire
+from agentlab.nameserver.config import NameServerConfig
+from agentlab.yamlfile.problems import Problem, Problems
+
+
+@dataclass(frozen=True)
+class LabFile:
+    """A lab, as checked values. Made by :func:`read_lab`.
+
+    Attributes:
+        path: The lab file, as it was given.
+        version: The version of the format.
+        name: The lab's name.
+        description: For people.
+        settings: Settings for everything that is started, by the names of ``agentlab.config``.
+        nameservers: Name servers by name; where the file has none, one called ``default``.
+        daemons: Daemons by name; ``default`` is there where a service needs it.
+        services: Services by name.
+        agents: Agents by name.
+        wires: Who sends to whom.
+        groups: Groups by name.
+        autolaunch: ``nameservers``, ``daemons``, ``services``, ``agents`` -> names that start with the lab; None: all of them.
+        files: All files that were read, the lab file itself first.
+        where: Full name, such as ``agent/Laser`` -> where it stands, as ``lab.yml:12:3``.
+        notes: What is allowed, but perhaps not meant.
+    """
+
+    path: Path
+    version: int = 1
+    name: str = "lab"
+    description: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    nameservers: dict[str, NameServerConfig] = field(default_factory=dict)
+    daemons: dict[str, DaemonModel] = field(default_factory=dict)
+    services: dict[str, ServiceModel] = field(default_factory=dict)
+    agents: dict[str, AgentModel] = field(default_factory=dict)
+    wires: list[Wire] = field(default_factory=list)
+    groups: dict[str, GroupModel] = field(default_factory=dict)
+    autolaunch: dict[str, list[str] | None] = field(default_factory=dict)
+    files: tuple[Path, ...] = field(default=(), compare=False)
+    where: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    notes: tuple[Problem, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def directory(self) -> Path:
+        """The folder of the lab file, absolute: modules of its classes are searched here first."""
+        return self.path.resolve().parent
+
+    def counts(self) -> dict[str, int]:
+        """Give how many there are of each kind of thing."""
+        sections = ("nameservers", "daemons", "services", "agents", "wires", "groups")
+        return {section: len(getattr(self, section)) for section in sections}
+
+
+def read_lab(
+    path: str | os.PathLike[str], *, inspect: bool = True, environ: Mapping[str, str] | None = None, limit: float = LIMIT
+) -> LabFile:
+    """Read a lab file with all that it includes, and check it to the end. Nothing of the lab is started.
+
+    Blocks while files are read and, where classes are looked at, while they are imported, in a process of their own.
+
+    Args:
+        path: The lab file.
+        inspect: Whether to import the classes, so that they, their parameters and the wires' handlers are checked too.
+        environ: Variables for ``${NAME}``; None: those of this process.
+        limit: Seconds that the imports may take together.
+
+    Raises:
+        ProblemsError: it cannot be a lab; all that is wrong is told at once, each with file, line and column.
+    """
+    problems = Problems()
+    sources = load(path, problems, environ)
+    facts = inspect_classes(targets(sources), _directory(sources), limit=limit) if inspect else None
+    wires = check(sources, facts, problems)
+    problems.raise_if_any()
+    return assemble(sources, wires)
+
+
+def _directory(sources: Sources) -> Path:
+    return sources.documents[0].path.resolve().parent
+
+
+def assemble(sources: Sources, wires: list[Wire]) -> LabFile:
+    """Make one lab of entries that were checked."""
+    names, heads = Names(sources), [head for _, head in sources.heads]
+    root = sources.documents[0].path
+    services = {
+        name: entry.model.model_copy(update={"nameservers": names.nameservers_of(entry)})
+        for name, entry in sources["services"].items()
+    }
+    agents = {
+        name: entry.model.model_copy(update={"nameserver": names.nameservers_of(entry)[0]})
+        for name, entry in sources["agents"].items()
+    }
+    daemons: dict[str, DaemonModel] = {name: entry.model for name, entry in sources["daemons"].items()}
+    if any(service.daemon == DEFAULT for service in services.values()):
+        daemons.setdefault(DEFAULT, DaemonModel())
+    return LabFile(
+        path=root,
+        version=heads[0].version,
+        name=heads[0].name or root.stem,
+        description=heads[0].description,
+        settings={key: value for head in heads for key, value in head.settings.items()},
+        nameservers={n: e.model for n, e in sources["nameservers"].items()} or {DEFAULT: NameServerConfig()},
+        daemons=daemons,
+        services=services,
+        agents=agents,
+        wires=wires,
+        groups={name: entry.model for name, entry in sources["groups"].items()},
+        autolaunch=_autolaunch(sources),
+        files=tuple(document.path for document in sources.documents),
+        where={entry.unit: str(entry.mark) for entry in sources},
+        notes=tuple(sorted(notes(sources), key=lambda note: (note.file, note.line, note.column))),
+    )
+
+
+def _autolaunch(sources: Sources) -> dict[str, list[str] | None]:
+    """Give what starts with the lab: the lists of all files together; what no file lists starts whole."""
+    launched: dict[str, list[str] | None] = {}
+    for kind in ("nameservers", "daemons", "services", "agents"):
+        said = [getattr(h.autolaunch, kind) for _, h in sources.heads if kind in h.autolaunch.model_fields_set]
+        lists = [names for names in said if names is not None]
+        launched[kind] = [name for names in lists for name in names] if said and len(lists) == len(said) else None
+    return launched

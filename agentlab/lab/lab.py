@@ -1,0 +1,214 @@
+"""A lab as a program or a notebook uses it: one object, its agents and services by name."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Self
+
+from agentlab.errors import LabError
+from agentlab.lab.client import LabClient
+from agentlab.lab.file import LabFile, read_lab
+from agentlab.lab.supervisor import STOP_TIMEOUT, Supervisor
+from agentlab.lab.units import Plan, Unit
+from agentlab.runtime.nsproxy import NSProxy
+from agentlab.runtime.proxy import Proxy
+
+
+class Lab:
+    """A lab that runs: ``with Lab.from_file("lab.yml") as lab: lab["Laser"].power``. Any thread may use it.
+
+    Made by :meth:`from_file`, which runs it in this process, or by :meth:`attach`, for one that ``agentlab up`` runs.
+
+    Args:
+        file: The lab; None: an attached one.
+        supervisor: Who runs it here; None: nobody.
+        client: Who asks the one that runs it elsewhere; None: nobody.
+    """
+
+    def __init__(
+        self, file: LabFile | None = None, *, supervisor: Supervisor | None = None, client: LabClient | None = None
+    ) -> None:
+        self.file = file
+        self.supervisor = supervisor
+        self._client = client
+        self._proxies: dict[str, Proxy] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str] = "lab.yml",
+        *,
+        start: bool = True,
+        keep_going: bool = False,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Lab:
+        """Read a lab file and run what it describes, as children of this process.
+
+        Args:
+            path: The lab file.
+            start: Whether to start it now; else :meth:`start` or a ``with`` block does it.
+            keep_going: Whether to go on without what does not start; else everything is stopped again.
+            on_event: Called with each event; see :class:`~agentlab.lab.supervisor.Supervisor`.
+
+        Raises:
+            ProblemsError: the file has problems; nothing was started (a ConfigurationError).
+            LabStartError: a unit did not start, and why; nothing runs any more.
+        """
+        file = read_lab(path)
+        lab = cls(file, supervisor=Supervisor(file, on_event=on_event))
+        if start:
+            lab.start(keep_going=keep_going)
+        return lab
+
+    @classmethod
+    def attach(cls, path: str | os.PathLike[str] = "lab.yml") -> Lab:
+        """Give the lab that ``agentlab up`` runs for a file; leaving a ``with`` block does not stop it.
+
+        Raises:
+            LabDownError: nobody runs it.
+        """
+        client = LabClient(path)
+        client.info()
+        return cls(client=client)
+
+    def start(self, *, keep_going: bool = False, timeout: float | None = None) -> None:
+        """Start what is not up; arguments and errors as of :meth:`Supervisor.start`. Does nothing for an attached lab."""
+        if self.supervisor is not None:
+            try:
+                self.supervisor.start(keep_going=keep_going, timeout=timeout)
+            except BaseException:
+                self.supervisor.close()
+                raise
+
+    def stop(self, timeout: float = STOP_TIMEOUT) -> None:
+        """Stop everything; an attached lab too. Twice is fine.
+
+        Args:
+            timeout: Seconds for all units together.
+
+        Raises:
+            LabError: something lives yet.
+            LabDownError: nobody runs the attached lab.
+        """
+        self._release()
+        if self.supervisor is not None:
+            try:
+                self.supervisor.stop(timeout)
+            finally:
+                self.supervisor.close()
+        elif self._client is not None:
+            self._client.down(timeout)
+
+    def close(self) -> None:
+        """Stop what this process runs, or let go of an attached lab, which goes on. Twice is fine."""
+        if self.supervisor is not None:
+            self.stop()
+        else:
+            self._release()
+        if self._client is not None:
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        if self.supervisor is not None and not self.supervisor.is_up:
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getitem__(self, name: str) -> Proxy:
+        """Give a proxy of an agent or a service; the same one each time.
+
+        Raises:
+            UnknownUnitError: there is none of that name (a LookupError).
+            LabError: it is no agent or service, or not up.
+        """
+        row = self._row(name)
+        with self._lock:
+            known = self._proxies.get(row["unit"])
+        if known is not None:
+            return known
+        proxy = self._proxy(row)
+        with self._lock:
+            return self._proxies.setdefault(row["unit"], proxy)
+
+    def _proxy(self, row: dict[str, Any]) -> Proxy:
+        if row["kind"] not in ("agent", "service", "daemon"):
+            raise LabError(f"{row['unit']} has no proxy; use lab.nameserver({row['name']!r})")
+        address = self._address(row["nameserver"]) if row["nameserver"] and row["kind"] != "daemon" else None
+        if address is not None:
+            return Proxy(row["name"], address)
+        if row["uri"] is None:
+            raise LabError(f"{row['unit']} is {row['state']}, so it has no proxy; start it with lab.start_unit({row['name']!r})")
+        return Proxy(row["uri"])
+
+    def nameserver(self, name: str = "default") -> NSProxy:
+        """Give the handle of one of the lab's name servers, by its name in the file; ``default`` may be the only one.
+
+        Raises:
+            UnknownUnitError: there is none of that name (a LookupError).
+            LabError: it is not up.
+        """
+        rows = [row for row in self.status() if row["kind"] == "nameserver"]
+        row = rows[0] if name == "default" and len(rows) == 1 else self._row(f"nameserver/{name}")
+        if row["address"] is None:
+            raise LabError(f"{row['unit']} is {row['state']}; start it with lab.start_unit({row['unit']!r})")
+        return NSProxy(row["address"])
+
+    def _address(self, nameserver: str) -> str | None:
+        address: str | None = self._row(f"nameserver/{nameserver}")["address"]
+        return address
+
+    def status(self) -> list[dict[str, Any]]:
+        """Give a row for each unit; see :meth:`Supervisor.status`."""
+        if self.supervisor is not None:
+            return self.supervisor.status()
+        assert self._client is not None
+        return self._client.status()
+
+    def start_unit(self, name: str) -> None:
+        """Start a unit and what it needs; see :meth:`Supervisor.start_unit`."""
+        self._boss().start(name) if self.supervisor is None else self.supervisor.start_unit(name)
+
+    def stop_unit(self, name: str) -> None:
+        """Stop a unit; see :meth:`Supervisor.stop_unit`."""
+        self._boss().stop(name) if self.supervisor is None else self.supervisor.stop_unit(name)
+
+    def restart_unit(self, name: str) -> None:
+        """Start a unit again; see :meth:`Supervisor.restart_unit`."""
+        self._boss().restart(name) if self.supervisor is None else self.supervisor.restart_unit(name)
+
+    def reload(self) -> dict[str, Any]:
+        """Read the file again and go over to what it says; see :meth:`Supervisor.reload`. With problems, nothing changes."""
+        if self.supervisor is None:
+            return self._boss().reload()
+        assert self.file is not None
+        file = read_lab(self.file.path)
+        changes = self.supervisor.reload(file)
+        self.file = file
+        return changes
+
+    def _boss(self) -> LabClient:
+        assert self._client is not None
+        return self._client
+
+    def _row(self, name: str) -> dict[str, Any]:
+        rows = {row["unit"]: row for row in self.status()}
+        units = {unit: Unit(unit, row["kind"]) for unit, row in rows.items()}
+        return rows[Plan(units).resolve(name)]
+
+    def _release(self) -> None:
+        with self._lock:
+            proxies, self._proxies = list(self._proxies.values()), {}
+        for proxy in proxies:
+            proxy.release()
+
+    def __repr__(self) -> str:
+        where = self.file.path if self.file is not None else self._boss().shown
+        return f"<Lab of {str(where)!r}>"
+
+
+__all__ = ["Lab"]
