@@ -10,22 +10,40 @@ import errno
 import os
 import signal
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
+from agentlab.cli.verbs import Verbs
 from agentlab.errors import (
     AgentLabError,
     ConfigurationError,
+    LabDownError,
+    LabError,
+    LabStartError,
     NameServerError,
     NameServerUnavailableError,
     RefusedError,
+    UnknownUnitError,
     WrongAddressError,
 )
+from agentlab.lab.lock import AlreadyUpError
+from agentlab.yamlfile.problems import ProblemsError
 
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
-MISTAKES = (ConfigurationError, WrongAddressError, NameServerError, RefusedError)
+MISTAKES = (
+    ConfigurationError,
+    WrongAddressError,
+    NameServerError,
+    RefusedError,
+    LabDownError,
+    LabStartError,
+    UnknownUnitError,
+    AlreadyUpError,
+)
 """Errors that a user mends by asking for something else. All other errors of ours are failures."""
 
 # typer has taken click in under another name, and older ones still import it: this is the one that it raises.
@@ -35,10 +53,19 @@ UsageError: type[Any] = typer.BadParameter.__mro__[1]
 class Door(TyperGroup):
     """The group of all verbs; the one place that knows which error becomes which exit code."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = Verbs()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - asked for by typer
+        """Give the verbs, without importing any."""
+        return list(self.commands)
+
     def main(self, *args: Any, **options: Any) -> Any:
         """Run a verb and end the process with its exit code; what is wrong with the options is told in a line."""
         by_itself = options.get("standalone_mode", True)
         options["standalone_mode"] = False  # then errors and exit codes come to us
+        options.setdefault("prog_name", "agentlab")  # also as python -m agentlab: shells complete a program by its name
         if not by_itself:
             return super().main(*args, **options)
         _make_streams_forgiving()
@@ -61,7 +88,12 @@ class Door(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         except AgentLabError as error:
             here = "; on the command line: agentlab nameserver, or --nsaddr HOST:PORT"
-            say(f"{error}{here if isinstance(error, NameServerUnavailableError) else ''}")
+            if isinstance(error, ProblemsError):
+                for problem in error.problems:
+                    say(str(replace(problem, file=_from_here(problem.file))))
+            else:
+                text = _without_traceback(str(error)) if isinstance(error, LabError) else str(error)
+                say(f"{text}{here if isinstance(error, NameServerUnavailableError) else ''}")
             raise typer.Exit(MISTAKE if isinstance(error, MISTAKES) else FAILED) from None
         except OSError as error:
             if error.errno == errno.EPIPE:
@@ -78,17 +110,30 @@ def say(text: str) -> None:
         print(f"agentlab: {line}", file=sys.stderr, flush=True)
 
 
+def _without_traceback(text: str) -> str:
+    """Give the first line of what a unit's failure says; the whole of it is in the lab's log."""
+    first, *more = text.strip().splitlines() or [""]
+    return f"{first}; agentlab logs shows all of it" if more else first
+
+
+def _from_here(file: str) -> str:
+    """Give a path as it is reached from here, where it lies below: shorter, and as the user wrote it."""
+    with contextlib.suppress(ValueError, OSError):
+        return str(Path(file).relative_to(Path.cwd()))
+    return file
+
+
 def say_usage(error: Any) -> int:
     """Say what is wrong with the command line, and give the exit code."""
     context = error.ctx
     command = "agentlab" if context is None else f"agentlab {context.info_name}" if context.parent is not None else "agentlab"
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
     option = str(getattr(error, "option_name", ""))
     if option.lstrip("-")[:1].isdigit():
         cure = f"write -- before arguments that begin with a dash: {command} NAME METHOD -- {option}"
     else:
         cure = f"see {command} --help"
-    say(f"{message[:1].lower()}{message[1:]}; {cure}")
+    say(f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {cure}")
     return MISTAKE
 
 

@@ -1,78 +1,65 @@
-"""``agentlab ls``: who is registered, and whether they answer."""
+"""``agentlab ls``: who is registered, and how they are."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import time
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from agentlab.cli.looks import Answer, Look, registrations
 from agentlab.cli.options import Json, NsAddr, as_json, nameserver
-from agentlab.errors import AgentLabError
+from agentlab.cli.tables import count_text, rate_text, show, since_text, table
 from agentlab.nameserver.client import Registration
-from agentlab.runtime.calling import Caller
-from agentlab.runtime.nsproxy import NSProxy
 
-AT_ONCE = 32
-PATIENCE = 1.0
-"""Seconds that an agent has to say how it is."""
-COLUMNS = ("name", "class", "host", "pid", "state", "started (UTC)", "tags")
+COLUMNS = ("name", "class", "host", "state", "since", "messages/s", "errors")
 
 
 def ls(nsaddr: NsAddr = None, as_text_for_programs: Json = False) -> None:
-    """List the agents that a name server knows, and their state.
+    """List the agents and services that a name server knows, and how they are.
 
-    States: running; stopped (its loop does not run); silent (no answer within a second: frozen, killed a moment ago, or
-    no agent at all).
+    States: running; stopped (its loop does not run); ending; silent (no answer within a second: frozen, or killed a
+    moment ago); refused (it does not accept our key); - (an object of another program). Services have further ones.
     """
     address = nameserver(nsaddr)
-    with NSProxy(address) as ns:
-        registrations = ns.registrations()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = [row for _, row in sorted(zip(registrations, pool.map(_row, registrations.values()), strict=True))]
+    found = registrations(address)
+    with Look() as look:
+        answers = look.ask(found.values(), "_vitals")
+    rows = [_row(registration, answer) for registration, answer in zip(found.values(), answers, strict=True)]
     if as_text_for_programs:
         print(as_json(rows))
     elif not rows:
-        print(f"no agents are registered at {address}")
+        print(f"nobody is registered at {address}")
     else:
-        _print_table(rows)
+        show(table(COLUMNS, map(_texts, rows)))
 
 
-def _row(registration: Registration) -> dict[str, Any]:
-    known = registration.metadata
-    started = known.get("started")
+def _row(registration: Registration, answer: Answer) -> dict[str, Any]:
+    known, (state, vitals) = registration.metadata, answer
+    vitals = vitals or {}
+    since = vitals.get("since", known.get("started"))
     return {
         "name": registration.name,
+        "kind": known.get("kind", "agent" if "class" in known else "other"),
         "class": known.get("class"),
         "host": known.get("host"),
-        "pid": known.get("pid"),
-        "state": _state(registration),
-        "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds") if isinstance(started, float) else None,
+        "state": vitals.get("state", state),
+        "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds") if isinstance(since, (int, float)) else None,
+        "rate": vitals.get("rate"),
+        "errors": vitals.get("errors"),
+        "pid": vitals.get("pid", known.get("pid")),
         "tags": known.get("tags", []),
         "uri": registration.uri,
     }
 
 
-def _state(registration: Registration) -> str:
-    caller = Caller(registration.name, registration.uri, None)
-    try:
-        return "running" if caller.call("is_running", (), {}, safe=False, timeout=PATIENCE) else "stopped"
-    except AgentLabError:
-        return "silent"
-    finally:
-        caller.close()
-
-
-def _print_table(rows: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in COLUMNS:
-        table.add_column(heading, justify="right" if heading == "pid" else "left", overflow="fold")
-    for row in rows:
-        short = str(row["class"] or "").rpartition(".")[2]
-        started = str(row["started"] or "").replace("T", " ").partition("+")[0]
-        table.add_row(
-            row["name"], short, *(str(row[key] or "") for key in ("host", "pid", "state")), started, ", ".join(row["tags"])
-        )
-    Console(highlight=False, markup=False).print(table)
+def _texts(row: dict[str, Any]) -> list[str]:
+    since = None if row["since"] is None else datetime.fromisoformat(row["since"]).timestamp()
+    return [
+        row["name"],
+        str(row["class"] or "-").rpartition(".")[2],
+        str(row["host"] or "-"),
+        row["state"],
+        since_text(since, time.time()),
+        rate_text(row["rate"]),
+        count_text(row["errors"]),
+    ]

@@ -1,4 +1,4 @@
-"""The program ``agentlab``: its verbs, and what it says about itself."""
+"""The program ``agentlab``, and what it says about itself. Its verbs stand in :mod:`agentlab.cli.verbs`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import Annotated
 import typer
 
 import agentlab
-from agentlab.cli import call, demo, info, ls, nameserver, ping
 from agentlab.cli.door import Door
 
 app = typer.Typer(
     name="agentlab",
     cls=Door,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Run a laboratory, or any system of co-operating processes, as agents.",
     epilog="Exit codes: 0 well; 1 it failed; 2 a wrong option, no such agent, no name server; 130 interrupted.",
@@ -34,7 +32,3 @@ def main(
     """Run a laboratory, or any system of co-operating processes, as agents."""
     if ctx.invoked_subcommand is None:
         print(ctx.get_help())
-
-
-for verb in (demo.demo, info.info, nameserver.nameserver, ls.ls, ping.ping, call.call):
-    app.command()(verb)

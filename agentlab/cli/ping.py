@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
-import typer
-
-from agentlab.cli.options import NsAddr, Timeout, nameserver
-from agentlab.nameserver.client import NameServerClient
-from agentlab.runtime.calling import Caller
+from agentlab.cli.options import Json, Name, NsAddr, Timeout, as_json
+from agentlab.cli.peers import peer
 
 
-def ping(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The agent's name.", show_default=False)],
-    nsaddr: NsAddr = None,
-    timeout: Timeout = 3.0,
-) -> None:
-    """Ask an agent for a sign of life; it answers while its loop is busy, too."""
-    with NameServerClient(nameserver(nsaddr)) as names:
-        uri = names.lookup(name).uri
-    caller = Caller(name, uri, None)
-    try:
+def ping(name: Name, nsaddr: NsAddr = None, timeout: Timeout = 3.0, as_text_for_programs: Json = False) -> None:
+    """Ask an agent or a service for a sign of life; it answers while it is busy, too."""
+    with peer(name, nsaddr) as whom:
         began = time.perf_counter()
-        caller.call("ping", (), {}, safe=False, timeout=timeout)
-        print(f"{name} answers after {(time.perf_counter() - began) * 1000:.1f} ms")
-    finally:
-        caller.close()
+        whom.ask("ping", timeout=timeout)
+        took = time.perf_counter() - began
+    if as_text_for_programs:
+        print(as_json({"name": name, "seconds": took}))
+    else:
+        print(f"{name} answers after {took * 1000:.1f} ms")

@@ -1,5 +1,7 @@
 """Runs the command line as a user does: as a process, by its exit code and what it writes."""
 
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -40,7 +42,13 @@ def start(*args, cwd=None):
         encoding="utf-8",
         cwd=cwd,
         start_new_session=True,
+        preexec_fn=_hear_interrupts if os.name == "posix" else None,  # noqa: PLW1509 - it takes no lock
     )
+
+
+def _hear_interrupts():
+    """A shell lets what it starts in the background ignore Ctrl-C, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process, limit=LIMIT):

@@ -47,7 +47,7 @@ def stage(ns):
 
 def test_ls_without_agents(ns):
     outcome = agentlab("ls")
-    assert (outcome.code, outcome.out) == (0, f"no agents are registered at {ns.addr()}\n")
+    assert (outcome.code, outcome.out) == (0, f"nobody is registered at {ns.addr()}\n")
     assert agentlab("ls", "--json").out == "[]\n"
 
 
@@ -55,21 +55,26 @@ def test_ls_shows_who_is_there_and_how_they_are(ns, stage):
     run_agent("Bare")
     AgentProcess("Idle").start()
     with NameServerClient(ns.addr()) as names:
-        names.register("Gone", "PYRO:nobody@127.0.0.1:1", instance="gone")
+        names.register("Gone", "PYRO:nobody@127.0.0.1:1", instance="gone", metadata={"class": "mylab.Gone"})
+        names.register("Stock", "PYRO:nobody@127.0.0.1:1", instance="stock")
     rows = {row["name"]: row for row in json.loads(agentlab("ls", "--json", "--nsaddr", ns.addr()).out)}
     assert {name: row["state"] for name, row in rows.items()} == {
         "Bare": "running",
         "Gone": "silent",
         "Idle": "stopped",
         "Stage": "running",
+        "Stock": "-",
     }
+    assert {name: row["kind"] for name, row in rows.items() if name in ("Stage", "Stock")} == {"Stage": "agent", "Stock": "other"}
+    assert rows["Stage"]["errors"] == 0 and rows["Stage"]["rate"] == 0.0 and rows["Gone"]["rate"] is None
+    assert rows["Stage"]["since"].endswith("+00:00")
     assert rows["Stage"]["pid"] == stage.execute_as_function(os.getpid)
     assert rows["Stage"]["class"].endswith("Stage")
     assert rows["Stage"]["tags"] == ["axis", "x"]
     assert rows["Stage"]["host"]
     table = agentlab("ls")
     assert table.code == 0
-    assert [line.split()[0] for line in table.out.splitlines()] == ["name", "Bare", "Gone", "Idle", "Stage"]
+    assert [line.split()[0] for line in table.out.splitlines()] == ["name", "Bare", "Gone", "Idle", "Stage", "Stock"]
     assert "stopped" in table.out
 
 

@@ -47,6 +47,6 @@ def test_the_picture_says_in_words_what_it_shows():
 
 def test_its_commands_exist():
     verbs = set(re.findall(r"^    agentlab (\w+)", README, re.MULTILINE))
-    assert {"nameserver", "ls", "ping", "call", "info"} <= verbs
+    assert {"check", "up", "down", "ps", "ls", "call", "logs"} <= verbs
     for verb in verbs:
         assert agentlab(verb, "--help").code == 0

@@ -39,8 +39,9 @@ def test_every_verb_has_help(verb):
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (["bogus"], "no such command 'bogus'; see agentlab --help"),
-        (["inof"], "Did you mean 'info'?"),
+        (["qqqq"], "no such command 'qqqq'; see agentlab --help"),
+        (["bogus"], "no such command 'bogus'; did you mean 'logs'? see agentlab --help"),
+        (["inof"], "did you mean 'info'?"),
         (["--bogus"], "see agentlab --help"),
         (["demo", "--bogus"], "; see agentlab demo --help"),
         (["demo", "--seed", "x"], "invalid value for '--seed'"),

@@ -1,0 +1,184 @@
+"""``agentlab describe``: what an agent or a service is and can do."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentlab.agent.describe import bare, signature_text
+from agentlab.cli.completion import complete_attribute
+from agentlab.cli.options import Json, Limit, NsAddr, as_json
+from agentlab.cli.peers import Peer, mistake, peer
+from agentlab.errors import RemoteError, UnknownNameError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+INDENT = "  "
+LONGEST = 24
+"""Characters of a name that has its text beside it."""
+
+
+def describe(
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME[.METHOD]",
+            help="An agent or service, or one method of it.",
+            show_default=False,
+            autocompletion=complete_attribute,
+        ),
+    ],
+    nsaddr: NsAddr = None,
+    timeout: Limit = 5.0,
+    all_of_it: Annotated[bool, typer.Option("--all", help="Show also the methods that every agent has.")] = False,
+    as_text_for_programs: Json = False,
+) -> None:
+    """Show class, documentation, methods, attributes and sockets of an agent or a service. Nothing of it is run."""
+    name, member = what, ""
+    try:
+        found = _ask(name, member, nsaddr, timeout)
+    except UnknownNameError:
+        name, dot, member = what.rpartition(".")  # names may have dots, too
+        if not (dot and name and member):
+            raise
+        found = _ask(name, member, nsaddr, timeout)
+    if not all_of_it and not member:
+        found["methods"] = [method for method in found["methods"] if method["own"]]
+    if as_text_for_programs:
+        print(as_json(found))
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False)
+    if member:
+        _show_member(console, f"{name}.{found['name']}", found)
+    else:
+        _show(console, found)
+
+
+def _ask(name: str, member: str, nsaddr: str | None, timeout: float | None) -> dict[str, Any]:
+    with peer(name, nsaddr) as whom:
+        try:
+            if member:
+                whom.check_public(member)
+                return dict(whom.ask("_portrait", member, timeout=timeout))
+            portrait = whom.ask("_portrait", timeout=timeout)
+            sockets = whom.ask("_wiring", timeout=timeout)
+        except (AttributeError, RemoteError) as error:
+            if member and "_portrait" not in str(error):
+                raise mistake(str(error)) from None
+            return _service(whom, member, timeout)
+        return {"name": name, "kind": "agent", **portrait, "sockets": sockets}
+
+
+def _service(whom: Peer, member: str, timeout: float | None) -> dict[str, Any]:
+    """Describe one that has no portrait of itself: a service."""
+    told = whom.ask("_describe", timeout=timeout)
+    methods = list(told["methods"])
+    if member:
+        if member not in methods:
+            known = whom.members(timeout)
+            if member in known:
+                return {"name": member, "type": "attribute", "value": None, "doc": ""}
+            from agentlab.errors import nearest
+
+            raise mistake(f"{whom.name!r} has no method or attribute {member!r}{nearest(member, known)}")
+        return _documented(whom, member, timeout)
+    return {
+        "name": whom.name,
+        "kind": told.get("kind", "service"),
+        "class": told["class"],
+        "doc": told.get("doc", ""),
+        "methods": [_documented(whom, method, timeout) for method in methods],
+        "attributes": [
+            {"name": name, "type": "", "value": None, "doc": ""} for name in whom.members(timeout) if name not in methods
+        ],
+        "sockets": [],
+    }
+
+
+def _documented(whom: Peer, method: str, timeout: float | None) -> dict[str, Any]:
+    doc, parameters = whom.ask("_document", method, timeout=timeout)
+    return {"name": method, "signature": _signature(parameters), "doc": doc, "own": True}
+
+
+def _signature(parameters: list[tuple[str, int, str | None]]) -> str:
+    """Give the text of a signature whose defaults are texts themselves."""
+    kinds = list(inspect._ParameterKind)
+    made = [
+        inspect.Parameter(name, kinds[kind], default=inspect.Parameter.empty if default is None else bare(default))
+        for name, kind, default in parameters
+    ]
+    return signature_text(inspect.Signature(made))
+
+
+def _show_member(console: Console, shown: str, found: dict[str, Any]) -> None:
+    if "signature" in found:
+        _wrapped(console, f"{shown}{found['signature']}", "", 2 * INDENT)
+    else:
+        value = "" if found["value"] is None else f" = {found['value']}"
+        console.print(f"{shown}: {found['type'] or 'attribute'}{value}")
+    if found["doc"]:
+        console.print()
+        _indented(console, found["doc"])
+
+
+def _show(console: Console, found: dict[str, Any]) -> None:
+    console.print(f"{found['name']}: {found['kind']} of class {found['class']}")
+    if found["doc"]:
+        console.print()
+        _indented(console, found["doc"])
+    _section(console, "Methods", [(f"{m['name']}{m['signature']}", _first_line(m["doc"])) for m in found["methods"]])
+    _section(console, "Attributes", [(a["name"], _value(a)) for a in found["attributes"]])
+    _section(console, "Sockets", [_socket(s) for s in found["sockets"]])
+
+
+def _section(console: Console, title: str, rows: list[tuple[str, str]]) -> None:
+    """Print one section: short names with their text beside them, long ones with it below."""
+    if not rows:
+        return
+    console.print(f"\n{title}")
+    width = max((len(left) for left, _ in rows if len(left) <= LONGEST), default=0)
+    for left, right in rows:
+        if len(left) > LONGEST:
+            _wrapped(console, left, INDENT, 3 * INDENT)
+            _wrapped(console, right, 2 * INDENT, 2 * INDENT)
+        else:
+            _wrapped(console, f"{left.ljust(width)}  {right}", INDENT, " " * (len(INDENT) + width + 2))
+
+
+def _wrapped(console: Console, text: str, first: str, others: str) -> None:
+    lines = textwrap.wrap(text, console.width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+    for line in lines:
+        console.print(line, soft_wrap=True)
+
+
+def _indented(console: Console, text: str) -> None:
+    for line in text.splitlines():
+        console.print(f"{INDENT}{line}".rstrip(), soft_wrap=True)
+
+
+def _first_line(doc: str) -> str:
+    return doc.strip().partition("\n")[0]
+
+
+def _value(attribute: dict[str, Any]) -> str:
+    if attribute["type"] == "property":
+        return f"(property) {_first_line(attribute['doc'])}".rstrip()
+    if attribute["value"] is None:
+        return ""
+    value = str(attribute["value"])
+    return f"{value if len(value) <= 200 else value[:199] + '…'} ({attribute['type']})"
+
+
+def _socket(socket: dict[str, Any]) -> tuple[str, str]:
+    where = socket["address"] or ""
+    if socket["remote"]:
+        where = f"to {'.'.join(socket['remote'])}" + (f" at {where}" if where else "")
+    topics = f", topics {', '.join(repr(t) for t in socket['topics'])}" if any(socket["topics"]) else ""
+    waits = f", waiting: {socket['why']}" if socket["state"] == "waiting" else ""
+    return socket["alias"] or "-", f"{socket['kind'] or 'wire'} {where}{topics}{waits}"

@@ -1,0 +1,69 @@
+"""``agentlab ps``: the units of a running lab."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from agentlab.cli.labs import DEFAULT, FileOption, age, first_line, size
+from agentlab.cli.options import Json, as_json
+from agentlab.lab.client import LabClient
+
+LONGEST_NAME = 24
+"""Characters of a unit's name that stand in one line, so that the table fits 80."""
+
+
+def ps(file: FileOption = DEFAULT, as_text_for_programs: Json = False) -> None:
+    """List the units of a running lab: state, process, how long so, restarts, CPU and memory, and why.
+
+    CPU is a process's average since it began, in percent of one core; memory is what it holds itself, in MB.
+    """
+    with LabClient(file) as client:
+        rows = [{**row, **usage(row.get("pid"))} for row in client.status()]
+    if as_text_for_programs:
+        print(as_json(rows))
+    elif not rows:
+        print("the lab has no units")
+    else:
+        Console(highlight=False, markup=False).print(_table(rows))
+
+
+def usage(pid: int | None) -> dict[str, float | None]:
+    """Give what a process uses: ``cpu`` in percent of a core since it began, ``rss`` in bytes; None where it has ended."""
+    if not pid:
+        return {"cpu": None, "rss": None}
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            spent, began = process.cpu_times(), process.create_time()
+            cpu = 100.0 * (spent.user + spent.system) / max(time.time() - began, 0.01)
+            return {"cpu": round(cpu, 1), "rss": process.memory_info().rss}
+    except psutil.Error:
+        return {"cpu": None, "rss": None}
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    explained = any(row.get("reason") for row in rows)
+    table = Table(box=None, pad_edge=False, expand=explained)
+    table.add_column("unit", overflow="fold", max_width=LONGEST_NAME)
+    table.add_column("state", no_wrap=True)
+    for heading in ("pid", "since", "restarts", "%CPU", "MB"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if explained:
+        table.add_column("last reason", overflow="ellipsis", no_wrap=True, ratio=1)  # what the others leave of the width
+    for row in rows:
+        cells = (
+            str(row["unit"]),
+            str(row["state"]),
+            str(row.get("pid") or ""),
+            age(row.get("since")),
+            str(row.get("restarts") or 0),
+            "" if row["cpu"] is None else f"{row['cpu']:.1f}",
+            size(row["rss"]),
+        )
+        table.add_row(*cells, *([first_line(row.get("reason"))] if explained else []))
+    return table

@@ -1,0 +1,23 @@
+"""``agentlab reload``: go over to what the lab file says now."""
+
+from __future__ import annotations
+
+from agentlab.cli.labs import DEFAULT, FileArgument
+from agentlab.cli.options import Json, as_json
+from agentlab.lab.client import LabClient
+
+
+def reload(file: FileArgument = DEFAULT, as_text_for_programs: Json = False) -> None:
+    """Have a running lab read its file again, and restart only what has changed.
+
+    With a problem in the file nothing changes, and the exit code is 2.
+    """
+    with LabClient(file) as client:
+        changes = client.reload()
+    if as_text_for_programs:
+        print(as_json(changes))
+        return
+    told = [key for key in ("added", "changed", "removed") if changes.get(key)]
+    for key in told:
+        print(f"{key}: {', '.join(changes[key])}")
+    print(f"{'' if told else 'nothing has changed; '}{len(changes.get('unchanged', ()))} units as they were")

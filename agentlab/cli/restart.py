@@ -1,0 +1,13 @@
+"""``agentlab restart``: restart units of a running lab."""
+
+from __future__ import annotations
+
+from agentlab.cli.labs import DEFAULT, FileOption
+from agentlab.cli.options import Json
+from agentlab.cli.unitverbs import Names, for_each
+from agentlab.lab.client import LabClient
+
+
+def restart(names: Names, file: FileOption = DEFAULT, as_text_for_programs: Json = False) -> None:
+    """Stop units of a running lab and start them again; returns when they are up."""
+    for_each(file, names, LabClient.restart, "is up again", as_json_text=as_text_for_programs)

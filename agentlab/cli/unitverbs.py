@@ -1,0 +1,48 @@
+"""What ``start``, ``stop`` and ``restart`` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agentlab.cli.door import FAILED, say
+from agentlab.cli.labs import complete_units, first_line
+from agentlab.cli.options import as_json
+from agentlab.errors import LabDownError, LabError
+from agentlab.lab.client import LabClient
+
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="Units, as Laser or agent/Laser.", show_default=False, autocompletion=complete_units),
+]
+
+
+def for_each(file: Path, names: list[str], order: Callable[[LabClient, str], None], done: str, *, as_json_text: bool) -> None:
+    """Give an order for units, one after another; nothing is done where one of the names is wrong.
+
+    Raises:
+        UnknownUnitError: there is no such unit.
+    """
+    outcomes: list[dict[str, Any]] = []
+    with LabClient(file) as client:
+        for unit in client.resolve(*names):
+            error = ""
+            try:
+                order(client, unit)
+            except LabDownError:
+                raise
+            except LabError as problem:
+                error = str(problem)
+            outcomes.append({"unit": unit, "well": not error, "error": error or None})
+            if not as_json_text:
+                if error:
+                    say(f"{first_line(error)}; see agentlab logs {unit}")
+                else:
+                    print(f"{unit} {done}", flush=True)
+    if as_json_text:
+        print(as_json(outcomes))
+    if not all(outcome["well"] for outcome in outcomes):
+        raise typer.Exit(FAILED)

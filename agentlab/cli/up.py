@@ -1,0 +1,66 @@
+"""``agentlab up``: start a lab in the background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from agentlab.cli.door import FAILED, INTERRUPTED, say
+from agentlab.cli.labs import DEFAULT, FileArgument, Following, first_line
+from agentlab.cli.options import Json, as_json
+from agentlab.lab.client import LabClient
+
+NOT_WELL = frozenset(("failed", "backoff"))
+
+
+def up(
+    file: FileArgument = DEFAULT,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on without a unit that does not start.")] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay here and run the lab until Ctrl-C.")] = False,
+    timeout: Annotated[
+        float | None,
+        typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Limit for the whole start.", show_default="as each unit has"),
+    ] = None,
+    as_text_for_programs: Json = False,
+) -> None:
+    """Start the lab of a file, with a supervisor that runs in the background and keeps it up.
+
+    The file is checked first: with a problem in it nothing is started. Where a unit does not start, everything is stopped
+    again, unless --keep-going is given. A lab that is up already stays as it is. The exit code is 0 when all runs.
+    """
+    if foreground:
+        from agentlab.cli.node import run_here
+
+        run_here(file, keep_going=keep_going, timeout=timeout)
+        return
+    from agentlab.lab.launch import start_node_detached
+
+    console = Console()
+    try:
+        with Following(console, quiet=as_text_for_programs) as show:
+            info = start_node_detached(file, keep_going=keep_going, timeout=timeout, on_event=show)
+    except KeyboardInterrupt:
+        say(f"interrupted; the lab goes on in the background: agentlab ps shows it, agentlab down {file} ends it")
+        raise typer.Exit(INTERRUPTED) from None
+    with LabClient(file) as client:
+        rows = client.status()
+    bad = [row for row in rows if row["state"] in NOT_WELL]
+    if as_text_for_programs:
+        print(as_json({**info, "units": rows}))
+    else:
+        _tell(file, info, rows)
+    if bad:
+        for row in bad:
+            say(f"{row['unit']} is not up: {first_line(row.get('reason')) or row['state']}; see agentlab logs {row['unit']}")
+        raise typer.Exit(FAILED)
+
+
+def _tell(file: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    running = sum(row["state"] == "running" for row in rows)
+    how = "is up already" if info["already"] else "is up"
+    print(f"{file} {how}: {running} of {len(rows)} units running, supervisor {info['pid']}")
+    if info["already"] and info.get("changed"):
+        print(f"{file} has changed since it was read; agentlab reload takes that over")

@@ -1,0 +1,107 @@
+"""``agentlab watch``: see what an agent publishes, live."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from agentlab.agent.agent import Agent
+from agentlab.cli.completion import complete_publisher
+from agentlab.cli.options import NsAddr, as_json_line, nameserver
+from agentlab.cli.peers import Peer, mistake, peer, split
+from agentlab.errors import nearest
+
+KINDS = ("PUB", "SYNC_PUB")
+PATIENCE = 3.0
+
+
+def watch(
+    socket: Annotated[
+        str,
+        typer.Argument(metavar="NAME.ALIAS", help="Such as Meter.power.", show_default=False, autocompletion=complete_publisher),
+    ],
+    topic: Annotated[
+        list[str] | None,
+        typer.Option("--topic", metavar="TOPIC", help="Only what begins so; may be given again.", show_default="everything"),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after so many.", show_default="none")
+    ] = None,
+    nsaddr: NsAddr = None,
+    as_text_for_programs: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
+) -> None:
+    """Print the publications of a PUB or SYNC_PUB socket as they come, until Ctrl-C.
+
+    An agent that is started again is followed.
+    """
+    name, alias = split(socket, "alias")
+    with peer(name, nsaddr) as whom:
+        _check(whom, alias)
+    from agentlab.runtime.directory import NameDirectory  # with the rest of what an agent's process uses
+
+    watcher = _Watcher(count, as_lines_of_json=as_text_for_programs)
+    directory = NameDirectory(nameserver(nsaddr))
+    agent = Agent("agentlab watch")
+    agent._directory = directory
+    try:
+        agent.connect((name, alias), "watched", dict.fromkeys(_shortest(topic or [""]), watcher.take))
+        with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
+            agent._loop.run(lambda: not watcher.done)
+        if watcher.error is not None:
+            raise watcher.error
+    finally:
+        directory.close()
+        agent._close()
+
+
+def _check(whom: Peer, alias: str) -> None:
+    """Refuse a socket that does not publish; the text names those that do."""
+    sockets = {row["alias"]: row for row in whom.ask("_wiring", timeout=PATIENCE) if row["alias"] and row["role"] == "server"}
+    good = [known for known, row in sockets.items() if row["kind"] in KINDS]
+    if alias in good:
+        return
+    what = f"is a {sockets[alias]['kind']} socket" if alias in sockets else "is no bound socket"
+    those = nearest(alias, good) if good else f"; {whom.name!r} publishes nothing"
+    raise mistake(f"{whom.name}.{alias} {what}; only PUB and SYNC_PUB can be watched{those}")
+
+
+def _shortest(topics: list[str]) -> list[str]:
+    """Give the topics without those that another one lets through anyway: each publication is printed once."""
+    return [topic for topic in topics if not any(topic != other and topic.startswith(other) for other in topics)]
+
+
+class _Watcher:
+    """Prints what comes, and counts it."""
+
+    def __init__(self, count: int | None, *, as_lines_of_json: bool) -> None:
+        self._left = count
+        self._json = as_lines_of_json
+        self.done = False
+        self.error: OSError | None = None
+
+    def take(self, _agent: Agent, message: Any, topic: str) -> None:
+        """Print one publication."""
+        if self.done:
+            return
+        try:
+            self._print(message, topic)
+        except OSError as error:  # nobody reads any more
+            self.done, self.error = True, error
+
+    def _print(self, message: Any, topic: str) -> None:
+        now = time.time()
+        if self._json:
+            print(as_json_line({"time": now, "topic": topic, "message": message}), flush=True)
+        else:
+            print(f"{datetime.fromtimestamp(now).astimezone():%H:%M:%S.%f}"[:-3], _text(topic, message), flush=True)
+        if self._left is not None:
+            self._left -= 1
+            self.done = self._left <= 0
+
+
+def _text(topic: str, message: Any) -> str:
+    return f"{topic}: {message}" if topic else str(message)
