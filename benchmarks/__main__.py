@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from agentlab import run_nameserver
-from benchmarks import calls, data, life, report
+from benchmarks import calls, data, lab, life, names, report
 from benchmarks.measure import Row
 
 FIGURES: dict[str, Callable[[int, float], list[Row]]] = {
@@ -21,6 +21,12 @@ FIGURES: dict[str, Callable[[int, float], list[Row]]] = {
     "start": life.start,
     "crowd": life.crowd,
     "idle": life.idle,
+    "names": names.names,
+    "renewals": names.renewals,
+    "death": names.death,
+    "up": lab.up,
+    "crash": lab.crash,
+    "ls": lab.ls,
 }
 
 

@@ -10,6 +10,8 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import agentlab
+import agentlab.lab
+import agentlab.nameserver
 from agentlab.settings import Settings
 
 project = "agentlab"
@@ -37,6 +39,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!agentlab\b)\w+\..*"),
     (r"py:.*", "|".join([*dir(builtins), *sys.stdlib_module_names])),
     (r"py:class", r"Source|agentlab\.transport\.sockets\.Socket"),  # named by docstrings, not public
+    (r"py:class", r"Backend|Book|OnEvent|agentlab\.lab\.messages\.Report|agentlab\.lab\.model\.\w+"),  # nor these
     (r"py:func", r"registration_from_plain"),
 ]
 COLON = "\ue000"  # a private character, in no docstring
@@ -77,12 +80,14 @@ class MeasuredTable(SphinxDirective):
 
 def _other_names() -> dict[str, str]:
     """Map each public name to the module that defines it, and back: pages use the one, type hints the other."""
-    found = {}
-    for name in agentlab.__all__:
-        value = getattr(agentlab, name)
-        if hasattr(value, "__qualname__"):
-            public, real = f"agentlab.{name}", f"{value.__module__}.{value.__qualname__}"
-            found[real], found[public] = public, real
+    found: dict[str, str] = {}
+    for module in (agentlab, agentlab.lab, agentlab.nameserver):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if hasattr(value, "__qualname__"):
+                public, real = f"{module.__name__}.{name}", f"{value.__module__}.{value.__qualname__}"
+                known = found.setdefault(real, public)  # the page uses the first of several public names
+                found[public] = real if known == public else known
     return found
 
 

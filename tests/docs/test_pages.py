@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,12 @@ import agentlab
 from agentlab import testing
 from agentlab.agent.door import ALWAYS_UNSAFE
 from agentlab.cli.main import app
+from agentlab.lab import read_lab
+from agentlab.lab.model import BackoffModel, GroupModel
+from agentlab.lab.policy import Restart, Strategy
+from agentlab.lab.units import State
 from agentlab.settings import config
+from agentlab.yamlfile.problems import ProblemsError
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -58,13 +65,43 @@ def test_pictures_are_there_and_have_a_description():
         assert "<desc" in picture
 
 
-def test_the_page_of_the_command_line_names_every_verb_and_option():
+def test_the_page_of_the_command_line_names_every_verb():
     text = page("command_line.rst")
-    group = typer.main.get_command(app)
-    for name, verb in group.commands.items():
-        assert f"``agentlab {name}" in text
+    named = set(re.findall(r"``agentlab ([a-z]+)``", text))
+    assert named >= set(typer.main.get_command(app).commands)
+
+
+def test_the_reference_of_the_command_line_is_current():
+    made = runpy.run_path(str(DOCS / "make_command_line_reference.py"))["command_line_reference"]()
+    assert page("command_line_reference.rst") == made, "run: python docs/make_command_line_reference.py"
+    for name, verb in typer.main.get_command(app).commands.items():
+        part = made.partition(f".. _verb-{name}:")[2].partition(".. _verb-")[0]
         for option in (option for parameter in verb.params for option in parameter.opts if option.startswith("--")):
-            assert option in text, f"{option} of agentlab {name}"
+            assert f"``{option}``" in part, f"{option} of agentlab {name}"
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("files/**/lab*.yml")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_lab_files_of_the_pages_are_well(path):
+    if path.stem == "lab_typo":
+        with pytest.raises(ProblemsError, match="permanant"):
+            read_lab(path)
+    else:
+        assert read_lab(path).notes == ()
+
+
+def test_the_page_of_supervision_has_the_words_of_the_code():
+    words = re.findall(r"^``(\w+)``", page("supervision.rst"), re.MULTILINE)
+    for kind in (State, Restart, Strategy):
+        assert [word for word in typing.get_args(kind) if word not in words] == []
+    group, backoff = GroupModel(members=["A"]), BackoffModel()
+    said = f"{group.intensity} restarts within {group.period:g} seconds, waits from {backoff.first} s to {backoff.most:g} s"
+    assert said in page("supervision.rst")
+
+
+def test_every_file_of_a_page_is_shown():
+    shown = {name for path in DOCS.glob("*.rst") for name in re.findall(r"literalinclude:: (files/\S+)", path.read_text("utf-8"))}
+    there = {path.relative_to(DOCS).as_posix() for path in DOCS.glob("files/**/*.*") if "__pycache__" not in path.parts}
+    assert there == shown
 
 
 def test_every_decision_is_listed():

@@ -133,6 +133,27 @@ EXPECTED = {
         asked across: 2e-9 mbar
         still there: ['Laser', 'Meter']
         """,
+    "nameserver_file": """
+        in the file: ['optics', 'vacuum']
+        optics: ['Meter']
+        vacuum: ['Meter', 'gauge']
+        vacuum, started again: True
+        """,
+    "service_catalogue": """
+        City Library has {'Optics': Book(title='Optics', copies=2)}
+        Optics is yours
+        Optics is yours
+        all copies of Optics are lent
+        all copies of Optics are lent
+        answered beside the queue: pong running
+        """,
+    "instance_modes": """
+        single: the four clients counted to 400 together
+        session: the four clients counted to [100, 100, 100, 100]
+        percall: the four clients counted to [1, 1, 1, 1]
+        the one object still has 400
+        objects left: {'single': 1, 'session': 0, 'percall': 0}
+        """,
     "several_scripts": """
         laboratory.py ended with 0
         shining with 3.0 mW
@@ -176,6 +197,19 @@ EXPECTED = {
         left: ['Logbook']
         error: something goes wrong in the script
         all shut down
+        """,
+    "supervised_pipeline": """
+        running: Source Worker1 Worker2 Sink
+        Worker1 is killed
+        crashed killed by SIGKILL
+        restarting killed by SIGKILL; started again
+        ready
+        Worker2 hangs
+        hung it hung: its loop has not turned
+        restarting it hung: its loop has not turned
+        ready
+        Worker1 running restarts: 1
+        Worker2 running restarts: 1
         """,
 }
 
