@@ -49,7 +49,7 @@ def derive(purpose: str, size: int = KEY_SIZE) -> bytes:
 
 
 def _make(path: Path) -> bytes:
-    private_dir(path.parent)
+    private_dir(path.parent, setting=DIRECTORY_VARIABLE)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

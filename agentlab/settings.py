@@ -203,8 +203,12 @@ def runtime_dir() -> Path:
     return private_dir(Path(tempfile.gettempdir()) / f"agentlab-{_uid()}")
 
 
-def private_dir(path: Path) -> Path:
+def private_dir(path: Path, *, setting: str = "IPC_DIR") -> Path:
     """Make a directory that only this user can enter, or check that it is one.
+
+    Args:
+        path: The directory.
+        setting: What the user sets to have another one.
 
     Raises:
         ConfigurationError: it cannot be made, is no directory, or belongs to somebody else.
@@ -214,10 +218,10 @@ def private_dir(path: Path) -> Path:
         info = path.lstat()
     except OSError as error:
         raise ConfigurationError(
-            f"cannot make the private directory {str(path)!r}: {error.strerror}; set IPC_DIR to another"
+            f"cannot make the private directory {str(path)!r}: {error.strerror}; set {setting} to another"
         ) from None
     if not stat.S_ISDIR(info.st_mode) or (os.name == "posix" and info.st_uid != _uid()):
-        raise ConfigurationError(f"{str(path)!r} is not a directory of this user; remove it, or set IPC_DIR to another")
+        raise ConfigurationError(f"{str(path)!r} is not a directory of this user; remove it, or set {setting} to another")
     if os.name == "posix" and stat.S_IMODE(info.st_mode) != 0o700:
         path.chmod(0o700)
     return path

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from agentlab.agent.agent import Agent
 
 Address = AgentAddress | AgentChannel
-SENDING_FIRST = 1.0
-"""Seconds that wires by which messages come wait for those by which they go on: a handler may send as soon as it is called."""
 Names = str | Sequence[str]
 """One name of a method, or several, which are called in order."""
 
@@ -85,8 +83,7 @@ class Wires:
             line.specs.append(spec)
             self._check(line, spec)
             self._expect(line, f"agent {server[0]!r} has not been seen yet")
-        self._first = {line.server for line in self._lines.values() if line.sends}
-        self._held: list[tuple[_Line, Address]] | None = []
+        self._due: set[tuple[str, str]] = set()
 
     def _check(self, line: _Line, spec: WireSpec) -> None:
         try:
@@ -96,11 +93,16 @@ class Wires:
         except HandlerError as error:
             raise AgentStartError(f"the wire from {line.shown!r} to agent {self._agent.name!r} cannot be: {error}") from None
 
-    def follow(self, directory: Directory) -> None:
-        """Have the wires made, now and whenever their servers come back. Returns at once."""
+    def follow(self, directory: Directory, is_there: Callable[[str], bool] = lambda _: True) -> None:
+        """Have the wires made, now and whenever their servers come back. Returns at once.
+
+        Args:
+            directory: Tells where the servers are.
+            is_there: Whether an agent has its name now: wires to those that have not keep nobody waiting.
+        """
+        there = {agent for agent in {server[0] for server in self._lines} if is_there(agent)}
+        self._due = {server for server in self._lines if server[0] in there}
         post = self._agent._loop.post
-        if self._first:
-            self._agent._loop.after_internal(SENDING_FIRST, self._let_come)
         for line in self._lines.values():
 
             def here(address: Address, line: _Line = line) -> None:
@@ -110,6 +112,10 @@ class Wires:
                 post(lambda: self._expect(line, why))
 
             directory.follow(*line.server, here, gone)
+
+    def are_due(self) -> bool:
+        """Tell whether a wire is about to be made, as its server was there: what the loop does may need it."""
+        return bool(self._due)
 
     def describe(self, sockets: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Give the agent's sockets with the wires that wait added: a socket of one whose server has left waits, too.
@@ -139,9 +145,7 @@ class Wires:
 
     def _make(self, line: _Line, server: Address) -> None:
         """Connect, or connect again. In the loop's thread."""
-        if self._first and self._held is not None and not line.sends:
-            self._held.append((line, server))
-            return
+        self._due.discard(line.server)
         links = self._agent._links
         try:
             if line.link is not None and _is_like(line.link, server):
@@ -155,15 +159,6 @@ class Wires:
             self._agent.log_error(f"the wire to {line.shown!r} cannot be made: {error}")
             return
         line.made, line.why = True, ""
-        self._first.discard(line.server)
-        if not self._first:
-            self._let_come()
-
-    def _let_come(self) -> None:
-        """Make the wires that waited for those by which their messages go on."""
-        held, self._held = self._held or [], None
-        for line, server in held:
-            self._make(line, server)
 
     def _connect(self, line: _Line, server: Address) -> Link:
         links = self._agent._links

@@ -43,7 +43,10 @@ def up(
         with Following(console, quiet=as_text_for_programs) as show:
             info = start_node_detached(file, keep_going=keep_going, timeout=timeout, on_event=show)
     except KeyboardInterrupt:
-        say(f"interrupted; the lab goes on in the background: agentlab ps shows it, agentlab down {file} ends it")
+        with LabClient(file) as client:
+            goes_on = client.is_up()
+        how = f"the lab goes on in the background: agentlab ps shows it, agentlab down {file} ends it"
+        say(f"interrupted; {how if goes_on else 'nothing was started'}")
         raise typer.Exit(INTERRUPTED) from None
     with LabClient(file) as client:
         rows = client.status()
@@ -60,7 +63,10 @@ def up(
 
 def _tell(file: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     running = sum(row["state"] == "running" for row in rows)
+    elsewhere = [f"{row['unit']} ({row['host']})" for row in rows if row["state"] == "elsewhere"]
     how = "is up already" if info["already"] else "is up"
-    print(f"{file} {how}: {running} of {len(rows)} units running, supervisor {info['pid']}")
+    print(f"{file} {how}: {running} of {len(rows) - len(elsewhere)} units running, supervisor {info['pid']}")
+    if elsewhere:
+        print(f"elsewhere, left to the nodes there: {', '.join(elsewhere)}")
     if info["already"] and info.get("changed"):
         print(f"{file} has changed since it was read; agentlab reload takes that over")

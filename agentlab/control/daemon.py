@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import signal
 import socket
 import threading
 import time
@@ -223,6 +224,16 @@ class ControlDaemon:
     def every(self, period: float, function: Callable[[], object]) -> None:
         """Call a function every ``period`` seconds in the I/O thread, first after one period; it must not block."""
         self._loop.every(period, function)
+
+    def on_signal(self, function: Callable[[], object]) -> None:
+        """Have a function called in the I/O thread whenever this process gets a signal that has a handler; main thread only.
+
+        The system may give a signal to any thread, while Python runs handlers in the main one alone, when that wakes: this can
+        wake it. Nothing is watched for it that is not watched anyway. To be ended by ``signal.set_wakeup_fd(-1)`` before
+        :meth:`close`.
+        """
+        self._loop.on_signal = function
+        signal.set_wakeup_fd(self._loop.wake_number(), warn_on_full_buffer=False)
 
     def close(self, *, timeout: float = 1.0) -> None:
         """Stop accepting, let calls in flight end, close all connections and end the threads. Twice is fine.

@@ -61,6 +61,8 @@ class IOLoop:
         self._wake_out, self._wake_in = socket.socketpair()
         self._wake_out.setblocking(False)
         self._wake_in.setblocking(False)
+        self.on_signal: Callable[[], object] | None = None
+        """Called in the I/O thread when a signal has come whose number was written to :meth:`wake_number`."""
         self._returned: deque[Session] = deque()
         self._timers = Timers()
         self._strangers: dict[Session, None] = {}  # in the order of their coming
@@ -84,6 +86,10 @@ class IOLoop:
                 self._keep_time()
         finally:
             self.finish()
+
+    def wake_number(self) -> int:
+        """Give the descriptor on which a byte wakes the loop; one that is not 0 tells of a signal."""
+        return self._wake_in.fileno()
 
     def give_back(self, session: Session) -> None:
         """Have the loop watch a connection again."""
@@ -218,7 +224,8 @@ class IOLoop:
 
     def _take_returned(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            self._wake_out.recv(4096)
+            if self._wake_out.recv(4096).strip(b"\0") and self.on_signal is not None:
+                self.on_signal()
         while self._returned:
             self._guarded(self._look_again, self._returned.popleft())
 

@@ -8,6 +8,7 @@ from typing import Any
 from agentlab.lab.classes import check_classes, check_wires
 from agentlab.lab.entries import NOUNS, Entry, Sources
 from agentlab.lab.facts import Facts
+from agentlab.lab.hosts import is_known
 from agentlab.lab.listeners import check_listeners
 from agentlab.lab.names import Names
 from agentlab.lab.wires import Wire
@@ -190,6 +191,11 @@ def notes(sources: Sources) -> Iterator[Problem]:
     for entry in sources["nameservers"].values():
         if entry.name not in knowing:
             yield _note(entry, (), "is used by nobody in this lab")
+    for section in ("nameservers", "daemons", "agents"):
+        for entry in sources[section].values():
+            if not is_known(entry.model.host):
+                text = f"no machine is called {entry.model.host!r} here: the {NOUNS[section]} will be left to another node"
+                yield _note(entry, ("host",), text)
     for entry in sources["agents"].values():
         for alias, socket in entry.model.sockets.items():
             if socket.kind in NEEDS_HANDLER and socket.handler is None:

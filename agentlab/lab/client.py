@@ -13,6 +13,8 @@ from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
 from agentlab.control.remote_errors import error_from_bytes
 from agentlab.errors import CallTimeoutError, ConnectError, ConnectionLostError, LabDownError, LabError
+from agentlab.lab.holding import holder, run_by_program
+from agentlab.lab.lock import held_note
 from agentlab.lab.places import DEFAULT_FILE, Places, lab_places
 
 SECURITY: Final = "keys"
@@ -190,6 +192,13 @@ class LabClient:
         found: dict[str, str | None] = self.info()["nameservers"]
         return next((address for address in found.values() if address), None)
 
+    def holder(self) -> str | None:
+        """Give what is known of the process that holds the lab's lock, whether it can be asked or not; None: there is none.
+
+        One that is starting or ending holds it too.
+        """
+        return held_note(self.places.lock)
+
     def close(self) -> None:
         """Close the connections; the next call opens one again."""
         if self._client is not None:
@@ -216,10 +225,7 @@ class LabClient:
         raise error_from_bytes(answer[1:], security=SECURITY)
 
     def _connected(self) -> ControlClient:
-        try:
-            uri = self.places.address.read_text("utf-8").strip()
-        except (OSError, ValueError):
-            raise self._down() from None
+        uri = self._uri()
         if self._client is None or self._client.uri != uri:
             if not uri.startswith(f"PYRO:{self.places.object_id}@"):  # half written, or somebody else's
                 raise self._down()
@@ -227,6 +233,15 @@ class LabClient:
             self._client = ControlClient(uri, security=SECURITY, connect_timeout=CONNECT_PATIENCE)
             weakref.finalize(self, self._client.close).atexit = False  # clients are dropped without a word
         return self._client
+
+    def _uri(self) -> str:
+        try:
+            return self.places.address.read_text("utf-8").strip()
+        except (OSError, ValueError):
+            # Its directory may have been deleted below a running lab, whose socket is where it always is.
+            if os.name == "posix" and self.places.socket.exists():
+                return f"PYRO:{self.places.object_id}@./u:{self.places.socket}"
+            raise self._down() from None
 
     def _look(self, _waited: float) -> None:
         """See that the supervisor lives, while it takes its time to answer.
@@ -244,11 +259,19 @@ class LabClient:
     def _down(self) -> LabDownError:
         if not self.places.file.exists():
             return LabDownError(f"there is no lab file {self.shown}, and no lab of it is up; give the file, or go to its folder")
+        if run_by_program(self.places):
+            return LabDownError(f"a program runs the lab of {self.shown} itself, and takes no orders: {holder(self.places)}")
+        if self.places.address.exists() and (who := self.holder()) is not None:
+            return LabDownError(
+                f"the lab of {self.shown} cannot be reached, as its control socket is gone; {who}; "
+                "end that process, and all of its units end with it"
+            )
         return LabDownError(f"the lab of {self.shown} is not up; start it with: agentlab up {self.shown}")
 
     def _silent(self) -> LabError:
         return LabError(
-            f"the supervisor of {self.shown} does not answer, though it runs; is it frozen? {self.places.lock} says which process"
+            f"the supervisor of {self.shown} does not answer, though it runs; is it frozen? {holder(self.places)}; "
+            "kill -9 ends it, and all of its units with it"
         )
 
 

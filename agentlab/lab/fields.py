@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field
 
+from agentlab.control.listener import PATH_LIMIT
 from agentlab.errors import WrongAddressError
 from agentlab.wire.address import address_to_host_port
 
@@ -102,5 +104,15 @@ ClassName = Annotated[str, AfterValidator(_class_name)]
 ClassPath = Annotated[str, AfterValidator(_class_path)]
 Address = Annotated[str, AfterValidator(_address)]
 Method = Annotated[str, AfterValidator(_method)]
+
+
+def _socket_path(text: str) -> str:
+    size = len(os.fsencode(text))
+    if size > PATH_LIMIT:
+        raise ValueError(f"the path has {size} bytes, sockets have at most {PATH_LIMIT}; give a shorter one")
+    return text
+
+
+SocketPath = Annotated[str, AfterValidator(_socket_path)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]

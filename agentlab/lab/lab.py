@@ -10,6 +10,7 @@ from typing import Any, Self
 from agentlab.errors import LabError
 from agentlab.lab.client import LabClient
 from agentlab.lab.file import LabFile, read_lab
+from agentlab.lab.holding import Holding
 from agentlab.lab.supervisor import STOP_TIMEOUT, Supervisor
 from agentlab.lab.units import Plan, Unit
 from agentlab.runtime.nsproxy import NSProxy
@@ -33,6 +34,7 @@ class Lab:
         self.file = file
         self.supervisor = supervisor
         self._client = client
+        self._holding = None if file is None else Holding(file.path)
         self._proxies: dict[str, Proxy] = {}
         self._lock = threading.Lock()
 
@@ -47,6 +49,8 @@ class Lab:
     ) -> Lab:
         """Read a lab file and run what it describes, as children of this process.
 
+        Meanwhile nobody else can run the same file. Orders are taken by this object alone, not by ``agentlab stop`` and its kin.
+
         Args:
             path: The lab file.
             start: Whether to start it now; else :meth:`start` or a ``with`` block does it.
@@ -55,6 +59,7 @@ class Lab:
 
         Raises:
             ProblemsError: the file has problems; nothing was started (a ConfigurationError).
+            AlreadyUpError: ``agentlab up`` or another program runs it already; use :meth:`attach` (a LabError).
             LabStartError: a unit did not start, and why; nothing runs any more.
         """
         file = read_lab(path)
@@ -76,12 +81,14 @@ class Lab:
 
     def start(self, *, keep_going: bool = False, timeout: float | None = None) -> None:
         """Start what is not up; arguments and errors as of :meth:`Supervisor.start`. Does nothing for an attached lab."""
-        if self.supervisor is not None:
-            try:
-                self.supervisor.start(keep_going=keep_going, timeout=timeout)
-            except BaseException:
-                self.supervisor.close()
-                raise
+        if self.supervisor is None or self._holding is None:
+            return
+        self._holding.take()
+        try:
+            self.supervisor.start(keep_going=keep_going, timeout=timeout)
+        except BaseException:
+            self._end()
+            raise
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Stop everything; an attached lab too. Twice is fine.
@@ -98,7 +105,7 @@ class Lab:
             try:
                 self.supervisor.stop(timeout)
             finally:
-                self.supervisor.close()
+                self._end()
         elif self._client is not None:
             self._client.down(timeout)
 
@@ -199,6 +206,14 @@ class Lab:
         rows = {row["unit"]: row for row in self.status()}
         units = {unit: Unit(unit, row["kind"]) for unit, row in rows.items()}
         return rows[Plan(units).resolve(name)]
+
+    def _end(self) -> None:
+        """End the supervisor; then another one may run the lab."""
+        assert self.supervisor is not None and self._holding is not None  # noqa: PT018 - for mypy
+        try:
+            self.supervisor.close()
+        finally:
+            self._holding.release()
 
     def _release(self) -> None:
         with self._lock:

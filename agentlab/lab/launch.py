@@ -15,13 +15,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from agentlab.control.remote_errors import error_from_bytes, error_to_bytes
 from agentlab.errors import AgentLabError, LabDownError, LabError
 from agentlab.lab.client import SECURITY, LabClient
+from agentlab.lab.holding import holder, run_by_program
 from agentlab.lab.lock import AlreadyUpError
 from agentlab.lab.node import run_node
 from agentlab.lab.notify import VARIABLES
@@ -61,7 +62,8 @@ def start_node_detached(
     Raises:
         ProblemsError: the file has problems; nothing was started.
         LabStartError: a unit did not start; everything was stopped again.
-        LabError: the process ended without a word, or another supervisor of this lab neither comes up nor ends.
+        LabError: the process ended without a word, or another supervisor of this lab neither comes up nor ends; or a program
+            runs this lab itself, by ``Lab.from_file``.
     """
     deadline = time.monotonic() + OTHERS_PATIENCE + (timeout or 0.0)
     with LabClient(path) as client:
@@ -69,13 +71,15 @@ def start_node_detached(
             info = _started_already(client, timeout)
             if info is not None:
                 return {**info, "already": True}
+            if run_by_program(client.places):
+                raise LabError(f"a program runs the lab of {client.shown} itself: {holder(client.places)}; end that one first")
             with contextlib.suppress(AlreadyUpError):
                 process = _launch(client.places, keep_going=keep_going, timeout=timeout)
                 return {**_listen(process, client.places, on_event), "already": False}
             # Whoever holds the lock is about to listen, or just ending: its socket comes in a moment, or never.
             _wait(client.is_up, SOCKET_PATIENCE)
             if time.monotonic() > deadline:
-                raise LabError(f"another supervisor of {client.shown} neither comes up nor ends; see {client.places.lock}")
+                raise LabError(f"another supervisor of {client.shown} neither comes up nor ends; {holder(client.places)}")
 
 
 def _started_already(client: LabClient, timeout: float | None) -> dict[str, Any] | None:
@@ -121,7 +125,7 @@ def _listen(process: subprocess.Popen[bytes], places: Places, on_event: OnEvent 
     """Take what it reports until it is ready or has failed."""
     threading.Thread(target=process.wait, name="agentlab-node-wait", daemon=True).start()  # or a zombie would stay
     assert process.stdout is not None
-    with process.stdout:
+    with process.stdout, _ending_what_has_not_begun(process, places) as begun:
         for line in process.stdout:
             try:
                 report = json.loads(line)
@@ -136,10 +140,25 @@ def _listen(process: subprocess.Popen[bytes], places: Places, on_event: OnEvent 
                     del error.__notes__  # where it arose over there
                 process.wait()  # "everything was stopped again" must be true when somebody reads it
                 raise error
+            begun.set()
             if on_event is not None:
                 on_event(report["event"])
     code = process.wait()
     raise LabError(f"the supervisor of {places.file} ended with exit code {code} while it started{_last_words(places)}")
+
+
+@contextlib.contextmanager
+def _ending_what_has_not_begun(process: subprocess.Popen[bytes], places: Places) -> Iterator[threading.Event]:
+    """Let Ctrl-C end a process that only checks its file yet: nobody could find it, and then the lab would come up."""
+    begun = threading.Event()
+    try:
+        yield begun
+    except KeyboardInterrupt:
+        with LabClient(places.file) as client:
+            if not begun.is_set() and not client.is_up():
+                process.terminate()
+                process.wait()
+        raise
 
 
 def _last_words(places: Places) -> str:

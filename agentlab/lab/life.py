@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from agentlab.errors import AgentStartError
 from agentlab.lab.cleaning import Remains
 from agentlab.lab.house import House
-from agentlab.lab.messages import Event, Exited, NeedsParent, Started, StartFailed
+from agentlab.lab.messages import Exited, NeedsParent, Post, Started, StartFailed
 from agentlab.lab.units import Unit
 from agentlab.runtime.child import Child
 from agentlab.runtime.family import family
-
-Post = Callable[[Event], None]
 
 
 class Life:

@@ -76,6 +76,22 @@ class FileLock:
             os.close(descriptor)  # which ends the lock on every system
 
 
+def held_note(path: Path) -> str | None:
+    """Give what the holder of a lock wrote into its file; None: nobody holds it. Never waits.
+
+    It looks by taking the lock for a moment, so whoever tries just then is refused, and has to try again.
+    """
+    if not path.exists():
+        return None
+    try:
+        with FileLock(path) as lock:
+            if lock.acquire():
+                return None
+        return path.read_text("utf-8", "replace").strip() or "its lock does not say by whom"
+    except OSError:
+        return None
+
+
 if sys.platform == "win32":
     import msvcrt
 

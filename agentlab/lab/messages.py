@@ -5,7 +5,7 @@ An *incarnation* is one life of one unit, counted from 1. What is told of an old
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,3 +145,5 @@ class Report:
 Event = Started | StartFailed | NeedsParent | Exited | Pulse
 Request = StartUnits | StopUnits | RestartUnits | Shutdown | Replace
 Command = Start | Stop | Kill | Report
+Post = Callable[[Event], None]
+"""Takes what happened; from any thread."""

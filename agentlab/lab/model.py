@@ -23,6 +23,7 @@ from agentlab.lab.fields import (
     Seconds,
     Serializer,
     SocketKind,
+    SocketPath,
     Strategy,
     Transport,
     socket_from,
@@ -83,7 +84,7 @@ class DaemonModel(Model):
 
     host: str = Field(default="localhost", description="where it listens; public: this machine's outward address", min_length=1)
     port: Port = Field(default=0, description="its port; 0: any free one")
-    unixsocket: str | None = Field(default=None, description="path of a unix socket to listen on instead of host and port")
+    unixsocket: SocketPath | None = Field(default=None, description="path of a unix socket to listen on instead of host and port")
     nathost: str | None = Field(default=None, description="the host that its URIs name, where clients come through a NAT")
     natport: Port = Field(default=0, description="the port that its URIs name; 0: the same as `port`")
     servertype: Literal["thread", "multiplex"] = Field(default="thread", description="how it serves its clients")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentlab.errors import AgentLabError, LabError
 from agentlab.lab.door import FAILURES, GRAVE, Feed
+from agentlab.lab.holding import holder
 from agentlab.lab.lock import AlreadyUpError, FileLock
 from agentlab.lab.logbook import Logbook
 from agentlab.lab.notify import Notifier
@@ -96,7 +97,7 @@ class Node:
             self.places.make()
             with FileLock(self.places.lock) as lock:
                 if not lock.acquire():
-                    raise AlreadyUpError(f"the lab of {self.places.file} is up already; {_holder(self.places)}")
+                    raise AlreadyUpError(f"the lab of {self.places.file} is up already; {holder(self.places)}")
                 lock.note(f"pid {os.getpid()} runs {self.places.file} since {time.strftime('%Y-%m-%d %H:%M:%S %z')}")
                 if self.places.address.exists():  # the last supervisor was killed
                     wait_for_remains(self.places, token)
@@ -123,7 +124,7 @@ class Node:
                 running.state = "stopping"
                 self._notifier.stopping(self._stop_timeout + ENDING)
                 book.write("lab", "INFO", f"is stopped, within {self._stop_timeout:g} s")
-                supervisor.stop(self._stop_timeout)
+                self._stop(supervisor)
                 book.write("lab", "INFO", "has stopped")
                 self._feed.close()
         finally:
@@ -131,6 +132,25 @@ class Node:
             self._notifier.close()
         if error is not None:
             raise error
+
+    def _stop(self, supervisor: SupervisorLike) -> None:
+        """Stop everything; who asks for it again meanwhile, and has less patience, gets it sooner."""
+        deadline = time.monotonic() + self._stop_timeout
+
+        def hear() -> None:
+            nonlocal deadline
+            while (order := self._orders.get())[0] != "stopped":
+                if order[0] == "stop" and (sooner := time.monotonic() + float(order[1])) < deadline:
+                    deadline = sooner
+                    supervisor.stop(float(order[1]))
+
+        hearing = threading.Thread(target=hear, name="agentlab-stop", daemon=True)
+        hearing.start()
+        try:
+            supervisor.stop(self._stop_timeout)
+        finally:
+            self._orders.put(("stopped", None))
+            hearing.join(ENDING)
 
     def _start(self, running: RunningLab, supervisor: SupervisorLike) -> None:
         """Start the lab, in a thread of its own: the main one has to hear signals meanwhile."""
@@ -222,10 +242,3 @@ def _make(lab: LabFile, book: Logbook, on_event: OnEvent) -> SupervisorLike:
     from agentlab.lab.supervisor import Supervisor
 
     return Supervisor(lab, logbook=book, on_event=on_event)
-
-
-def _holder(places: Places) -> str:
-    try:
-        return places.lock.read_text("utf-8", "replace").strip() or "its lock does not say by whom"
-    except OSError:
-        return "its lock cannot be read"

@@ -42,6 +42,11 @@ class Places:
         return self.directory / "lock"
 
     @property
+    def program_lock(self) -> Path:
+        """The file that a program which runs the lab itself holds locked too: nobody can ask that one."""
+        return self.directory / "program"
+
+    @property
     def address(self) -> Path:
         """The file with the URI of the supervisor's control socket; only there while it runs, or when it was killed."""
         return self.directory / "address"
@@ -72,7 +77,7 @@ class Places:
         Raises:
             ConfigurationError: it cannot be made, or belongs to somebody else.
         """
-        private_dir(self.directory)
+        private_dir(self.directory, setting=STATE_VARIABLE)
 
 
 def lab_places(path: str | os.PathLike[str] = DEFAULT_FILE) -> Places:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agentlab.errors import LabError, LabStartError
-from agentlab.lab.backend import Backend, ProcessBackend
+from agentlab.lab.backend import Backend
 from agentlab.lab.engine import Engine
 from agentlab.lab.file import LabFile
 from agentlab.lab.hosts import is_here
 from agentlab.lab.messages import Replace, RestartUnits, Shutdown, Started, StartUnits, StopUnits
 from agentlab.lab.plan import make_plan
+from agentlab.lab.processes import ProcessBackend
 from agentlab.lab.record import Record
 from agentlab.lab.rows import first_to_blame, row, why_failed, why_not_up
 from agentlab.lab.surrounding import Surrounding

@@ -40,6 +40,7 @@ from agentlab.wire.address import SocketAddress, address_to_host_port
 TARGET = "agentlab.runtime.agentmain:main"
 RESTART_CODE = 75
 """Exit code of an agent that asks to be started again."""
+WIRES_PATIENCE = 1.0
 GRACE = 5.0
 """Seconds that an agent which was told to end may still work on what it is handling."""
 
@@ -169,7 +170,8 @@ class HostedAgent:
         wires = self.door.wires = Wires(agent, spec.wires)
         self.daemon.start()
         self._register()
-        wires.follow(directory)
+        if spec.wires:
+            wires.follow(directory, lambda name: self._names.find(name) is not None)
 
     def _open_daemon(self, host: str | None, port: int | None) -> ControlDaemon:
         if host is not None or port is not None or os.name != "posix":
@@ -215,6 +217,18 @@ class HostedAgent:
             self._names.timeout = 1.0
             self._names.remove(self.spec.name, instance=self.instance)
 
+    def wait_for_wires(self) -> None:
+        """Let the wires be made whose servers are there, for a second at most: the first turn of the loop may need them."""
+        loop, wires = self.agent._loop, self.door.wires
+        if not wires.are_due():
+            return
+        deadline = time.monotonic() + WIRES_PATIENCE
+        alarm = threading.Timer(WIRES_PATIENCE, loop.wake)
+        alarm.daemon = True
+        alarm.start()
+        loop.wait_for_orders(lambda: wires.are_due() and not self.agent._state.ending and time.monotonic() < deadline)
+        alarm.cancel()
+
     def serve(self) -> None:
         """Be the agent's thread until it is to end."""
         agent = self.agent
@@ -246,12 +260,14 @@ def main(payload: bytes, link: ChildLink) -> None:
         return
     agent, state = hosted.agent, hosted.agent._state
     _handle_signals(agent)
+    hosted.daemon.on_signal(agent._loop.wake)
     guard_forks()
     link.on_parent_gone = lambda: _end_soon(agent)
     state.end_process = lambda: os.kill(os.getpid(), signal.SIGKILL) if os.name == "posix" else os._exit(1)
     ready = cloudpickle.dumps(Ready(spec.name, hosted.uri, hosted.door.names()))
     try:
         if spec.run:
+            hosted.wait_for_wires()
             order = state.ask_run()
             agent._loop.post(lambda: _tell_start(spec, link, ready, agent, order))  # the first thing that the running loop does
         else:
@@ -260,6 +276,7 @@ def main(payload: bytes, link: ChildLink) -> None:
         if not link.said:
             link.failed(f"agent {spec.name!r} ended before it ran\n{agent.last_error()}".rstrip())
     finally:
+        signal.set_wakeup_fd(-1)  # its descriptor may soon be another file's
         hosted.close()
         _end_context_soon()
     sys.stdout.flush()

@@ -28,6 +28,7 @@ def guard_forks() -> None:
 def _let_go(directory: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.set_wakeup_fd(-1)  # which would wake the agent
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         for descriptor in _open_descriptors():

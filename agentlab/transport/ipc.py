@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 import sys
 from pathlib import Path
 
@@ -50,12 +51,14 @@ class IpcClaim:
     """Exclusive use of one ipc path by this process, until :meth:`release`.
 
     Raises:
-        WrongAddressError: somebody alive serves that path.
+        WrongAddressError: somebody alive serves that path, or a file is there that was never a socket's.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._lock_path = path + ".lock"
+        if _is_foreign(Path(path)) or _is_foreign(Path(self._lock_path), lock=True):
+            raise WrongAddressError(f"cannot bind the ipc path {path!r}: a file of somebody else's is there; choose another path")
         self._descriptor: int | None = self._lock()
         Path(path).unlink(missing_ok=True)  # what a killed process left
 
@@ -111,6 +114,19 @@ def sweep_stale(directory: Path | None = None) -> int:
         finally:
             os.close(descriptor)
     return swept
+
+
+def _is_foreign(path: Path, *, lock: bool = False) -> bool:
+    """Tell whether something is there that no process of ours has left: it is not to be lost for a mistake in a path.
+
+    Our own directory holds nothing else than what we left. Elsewhere that is a socket, or an empty lock file.
+    """
+    try:
+        info = path.lstat()
+    except OSError:  # nothing is there, or whoever opens it says what is wrong
+        return False
+    ours = stat.S_ISREG(info.st_mode) and info.st_size == 0 if lock else stat.S_ISSOCK(info.st_mode)
+    return not ours and path.parent != runtime_dir()
 
 
 def _same_file(descriptor: int, path: str) -> bool:

@@ -100,6 +100,8 @@ def read_yaml(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None
 
 
 def _read(file: Path) -> bytes:
+    if _is_pipe(file):  # to read there may mean to wait for ever
+        raise _whole(file, "is no file of text, but a pipe")
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_SIZE + 1)
@@ -115,6 +117,13 @@ def _read(file: Path) -> bytes:
     if len(content) > MAX_SIZE:
         raise _whole(file, f"is larger than {MAX_SIZE // 1024} KiB, which is more than any such file needs")
     return content
+
+
+def _is_pipe(file: Path) -> bool:
+    try:
+        return file.is_fifo()
+    except (OSError, ValueError):  # whoever opens it says why
+        return False
 
 
 def _decode(file: str, content: bytes) -> str:

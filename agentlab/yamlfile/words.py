@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import annotated_types
 import pydantic
+from pydantic.fields import FieldInfo
 
 _PLAIN: dict[Any, str] = {
     int: "whole numbers",
@@ -35,7 +36,7 @@ def found(value: Any) -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, (list, tuple)):
         return "a list" if value else "an empty list"
-    text = repr(value)
+    text = f"{value} (not finite)" if isinstance(value, float) and not math.isfinite(value) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -112,11 +113,18 @@ def _member(annotation: Any, metadata: Sequence[Any]) -> str | None:
     return text + _limits([*metadata, *more], bare)
 
 
-def _limits(metadata: Iterable[Any], bare: Any) -> str:
+def _bounds(metadata: Iterable[Any]) -> dict[str, Any]:
     bounds: dict[str, Any] = {}
     for item in metadata:
+        if isinstance(item, FieldInfo):  # a member of a union keeps its bounds in there
+            bounds |= _bounds(item.metadata)
         for single in item if isinstance(item, annotated_types.GroupedMetadata) else (item,):
             bounds |= {n: getattr(single, n) for n in ("ge", "gt", "le", "lt", "min_length", "pattern") if hasattr(single, n)}
+    return bounds
+
+
+def _limits(metadata: Iterable[Any], bare: Any) -> str:
+    bounds = _bounds(metadata)
     said = []
     if "ge" in bounds and "le" in bounds:
         said.append(f"from {_number(bounds['ge'])} to {_number(bounds['le'])}")

@@ -136,21 +136,13 @@ def test_several_wires_from_one_publisher_share_a_link(bench):
     assert scan.got == [("power", "a", 1), ("power", "b", 1), ("any", 1), ("any", 1)]
 
 
-def test_messages_come_only_when_they_can_go_on(bench):
-    scan = bench.agent(Scan, WireSpec(("Meter", "power"), handler="on_any"), WireSpec(("Sink", "results"), "out"))
-    meter, sink = bench.agent(), bench.agent()
+def test_it_is_known_which_are_about_to_be_made(bench):
+    scan, meter = bench.agent(), bench.agent()
+    wires = Wires(scan, [WireSpec(("Meter", "power"), "in", "on_any"), WireSpec(("Sink", "results"), "out")])
+    wires.follow(bench.directory, lambda agent: agent == "Meter")
+    assert wires.are_due()
     bench.directory.here("Meter", "power", meter.bind("PUSH", "power"))
-    bench.turn()
-    assert states(scan) == {None: "waiting", "out": "waiting"}
-    bench.directory.here("Sink", "results", sink.bind("PULL", "results", handler=lambda agent, message: None))
-    bench.turn_until(lambda: set(states(scan).values()) == {"made"})
-
-
-def test_they_do_not_wait_for_ever_for_where_to_go_on(bench, monkeypatch):
-    monkeypatch.setattr("agentlab.agent.wires.SENDING_FIRST", 0.05)
-    scan = bench.agent(Scan, WireSpec(("Meter", "power"), "in", "on_any"), WireSpec(("Sink", "results"), "out"))
-    bench.directory.here("Meter", "power", bench.agent().bind("PUSH", "power"))
-    bench.turn_until(lambda: states(scan) == {"in": "made", "out": "waiting"})
+    bench.turn_until(lambda: not wires.are_due())
 
 
 def test_one_handler_of_a_topic_that_fails_harms_no_other(bench):

@@ -18,6 +18,7 @@ from agentlab.cli.labs import age, first_line, size
 from agentlab.cli.main import app
 from agentlab.cli.verbs import Verbs
 from agentlab.lab.client import LabClient, wait_for_end
+from agentlab.lab.holding import Holding
 from agentlab.lab.lock import FileLock
 from agentlab.lab.logbook import Logbook
 from agentlab.lab.node import ENDING, STOP_TIMEOUT
@@ -316,6 +317,25 @@ def test_orders_for_several_units(run, fake):
     assert fake.supervisor.done == before
 
 
+def test_up_tells_what_is_left_to_other_machines(run, fake):
+    fake.supervisor.rows["agent/Far"] = "elsewhere"
+    first, second = run("up").out.splitlines()
+    assert first.startswith("lab.yml is up already: 4 of 4 units running, supervisor ")
+    assert second == "elsewhere, left to the nodes there: agent/Far (daq2)"
+
+
+def test_up_says_that_a_program_runs_the_lab(run, file):
+    holding = Holding(file)
+    holding.take()
+    try:
+        told = f"pid {os.getpid()} "
+        assert told in complaint(run("up"), 1)
+        assert told in complaint(run("ps"), 2)
+        assert f"is up already; {told}" in complaint(run("node"), 2)
+    finally:
+        holding.release()
+
+
 def test_down_says_for_whom_it_waits(run, fake, monkeypatch):
     monkeypatch.setattr("agentlab.cli.down.wait_for_end", lambda process, timeout: True)  # that process is this one
     monkeypatch.setattr("agentlab.cli.down.ASK_AGAIN", 0.0)
@@ -342,7 +362,7 @@ def test_no_lab(run, tmp_path, monkeypatch, verb):
 def test_no_lab_file_to_start(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "lab.yml" in complaint(run("up"), 2)
-    assert run("down").code == 0
+    assert "there is no lab file lab.yml" in complaint(run("down"), 2)
 
 
 # ------------------------------------------------------------------------------------------------ logs

@@ -57,6 +57,7 @@ class FakeSupervisor:
                 "pid": None,
                 "since": 0.0,
                 "restarts": 0,
+                "host": "daq2" if state == "elsewhere" else "localhost",
                 "reason": "",
                 "address": "127.0.0.1:1234" if unit.startswith("nameserver") and state == "running" else None,
             }

@@ -298,6 +298,24 @@ def test_what_is_allowed_but_perhaps_not_meant_is_noted(tmp_path):
     ]
 
 
+def test_a_host_that_nobody_knows_is_noted(tmp_path):
+    found = lab(
+        tmp_path,
+        """
+        daemons: {d: {host: "not a name"}}
+        services: {s: {module: m, classname: C, daemon: d}}
+        agents:
+          Far: {class: m.C, host: no-such-machine.invalid}
+          Near: {class: m.C, host: localhost}
+          There: {class: m.C, host: 203.0.113.7}
+        """,
+    )
+    assert [str(note).partition("lab.yml:")[2] for note in found.notes] == [
+        "2:15: daemons.d.host: no machine is called 'not a name' here: the daemon will be left to another node",
+        "5:21: agents.Far.host: no machine is called 'no-such-machine.invalid' here: the agent will be left to another node",
+    ]
+
+
 def test_everything_at_once(tmp_path):
     text = f"""
     agents:

@@ -13,6 +13,8 @@ import pytest
 from agentlab import NSProxy
 from agentlab.errors import LabDownError, LabError, LabStartError, UnknownUnitError
 from agentlab.lab import Lab
+from agentlab.lab.launch import start_node_detached
+from agentlab.lab.lock import AlreadyUpError
 from agentlab.lab.logbook import Logbook
 from agentlab.lab.node import Node
 from agentlab.settings import NAMESERVER_VARIABLE
@@ -235,6 +237,8 @@ def test_a_lab_that_another_process_runs_is_attached_to(tmp_path, monkeypatch):
     thread.start()
     try:
         assert ready.wait(10.0)
+        with pytest.raises(LabError, match=r"is up already; use Lab.attach\('.*lab.yml'\), or end it: agentlab down"):
+            Lab.from_file(path)
         with Lab.attach(path) as lab:
             assert wait_condition(lambda: len(lab["Plot"].rows) > 3)
             pid = next(row["pid"] for row in lab.status() if row["name"] == "Meter")
@@ -247,6 +251,30 @@ def test_a_lab_that_another_process_runs_is_attached_to(tmp_path, monkeypatch):
         node.ask_stop()
         thread.join(10.0)
     with pytest.raises(LabDownError):
+        Lab.attach(path)
+
+
+def test_a_lab_that_a_program_runs_is_run_by_nobody_else(tmp_path):
+    path = write(tmp_path, 'agents: {A: {class: "parts:Plain"}}')
+    told = rf"a program runs .*: pid {os.getpid()} .* by Lab.from_file\(\)"
+    with Lab.from_file(path, start=False) as lab:
+        with pytest.raises(LabError, match=f"is up already; {told}"):
+            Lab.from_file(path)
+        with pytest.raises(LabError, match=told):
+            start_node_detached(path)
+        with pytest.raises(LabDownError, match=told):
+            Lab.attach(path)
+        with pytest.raises(AlreadyUpError, match="Lab.from_file"):
+            Node(path).run()
+        assert lab["A"].ping() == "pong"
+        lab.stop()
+        with Lab.from_file(path) as again:  # it was given back
+            assert again["A"].ping() == "pong"
+    path.write_text(path.read_text().replace("Plain", "Bad"))
+    for _ in range(2):  # also by a start that has failed
+        with pytest.raises(LabStartError):
+            Lab.from_file(path)
+    with pytest.raises(LabDownError, match="is not up; start it with"):
         Lab.attach(path)
 
 

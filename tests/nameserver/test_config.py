@@ -111,7 +111,7 @@ def test_a_lab_file_that_says_nothing_of_name_servers_has_the_default_one(write)
         ("ns_port: null", "found nothing (null), allowed are whole numbers from 0 to 65535"),
         ("ns_bcport: 70000", "found 70000, allowed are whole numbers from 0 to 65535 or null"),
         ("ns_autoclean: -0.5", "found -0.5, allowed are numbers of at least 0"),
-        ("ns_autoclean: .inf", "found inf, allowed are numbers of at least 0"),
+        ("ns_autoclean: .inf", "found inf (not finite), allowed are numbers of at least 0"),
         ("host: 5", "found 5, allowed are text that is not empty; put it in quotes"),
         ("host: ''", "found '', allowed are text that is not empty"),
         ("storage_file: [a]", "found a list, allowed are text that is not empty or null"),

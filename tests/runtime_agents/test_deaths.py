@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import re
 import signal
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -207,3 +211,36 @@ def test_socket_files_of_a_killed_agent_go(ns, socket_dir):
     os.kill(agent.pid(), signal.SIGKILL)
     wait_until(lambda: not (socket_dir / "named-socket").exists(), 1.0)
     wait_until(lambda: not [p for p in socket_dir.iterdir() if "files" in p.name or "named" in p.name], 1.0)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="threads are found in /proc")
+@pytest.mark.parametrize("run", [True, False])
+def test_a_signal_that_another_thread_gets_is_heard_at_once(ns, run):
+    process = AgentProcess("asleep")
+    process.start(run=run)
+    libc = ctypes.CDLL(None, use_errno=True)
+    hearing = [tid for tid in _threads_that_hear(process.pid, signal.SIGTERM) if tid != process.pid]
+    assert hearing, "only the main thread hears, so this test shows nothing"
+    with within(1.0):
+        assert libc.tgkill(process.pid, hearing[-1], int(signal.SIGTERM)) == 0
+        process.join(5.0)
+    assert process.exitcode == 0
+
+
+def _threads_that_hear(pid, number):
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        blocked = re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())[1]
+        if not int(blocked, 16) >> (number - 1) & 1:
+            yield int(task.name)
+
+
+def test_an_agent_that_was_stopped_and_goes_on_hears_that_it_is_to_end(ns):
+    for _ in range(12):
+        process = AgentProcess("asleep")
+        process.start()
+        with frozen(process.pid):
+            pass
+        process.terminate()
+        with within(1.0):
+            process.join(5.0)
+        assert process.exitcode == 0

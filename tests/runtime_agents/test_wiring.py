@@ -111,6 +111,13 @@ def test_a_wire_is_made_when_its_server_comes_and_again_wherever_it_comes_back(n
     assert vitals["rate"] > 0 and vitals["class"] == "tests.runtime_agents.wired.Scan" and vitals["pid"] == scan.child.pid
 
 
+def test_an_agent_runs_only_when_it_is_wired_to_those_who_are_there(ns, start):
+    meter = start("Meter")
+    for number in range(5):
+        start(f"Eager{number}", "Eager", wires=[WireSpec(("Meter", "jobs"), "out"), WireSpec(("Nobody", "x"), "never")])
+    wait_until(lambda: meter.ask("get_attr", "jobs") == ["the very first"] * 5, 3.0)
+
+
 def test_a_socket_that_an_agent_makes_late_is_wired_and_one_that_hangs_keeps_nobody_waiting(ns, start):
     meter, frozen = start("Meter"), start("Frozen")
     os.kill(frozen.child.pid, 19)

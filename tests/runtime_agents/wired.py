@@ -54,5 +54,10 @@ class Scan(Agent):
         Proxy("Meter", self.nsaddr).on_job(seconds)
 
 
+class Eager(Agent):
+    def before_loop(self):
+        self.send("out", "the very first")
+
+
 class Plain:
     """No agent."""
