@@ -33,7 +33,7 @@ All of them survive pickling: an exception is built from its arguments alone.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 
 class AgentLabError(Exception):
@@ -147,18 +147,19 @@ class RemoteError(AgentLabError, RuntimeError):
         return f"{type_name}: {message}" if type_name else str(message)
 
 
-def nearest(name: str, known: Iterable[str], *, limit: int = 8) -> str:
+def nearest(name: str, known: Iterable[str], *, limit: int = 8, last: Container[str] = ()) -> str:
     """Give the tail of an error message that helps with a misspelt name.
 
     Args:
         name: What was asked for.
         known: What there is.
         limit: How many known names to list at most.
+        last: Those of them that are listed after the others, such as what every agent has.
 
     Returns:
         Text such as ``; did you mean 'Alice'? known names: 'Alice', 'Bob'``, or ``; none is known``.
     """
-    names = sorted(known)
+    names = sorted(known, key=lambda one: (one in last, one))
     if not names:
         return "; none is known"
     close = difflib.get_close_matches(name, names, n=1)

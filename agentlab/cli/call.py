@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from agentlab.cli.options import Limit, Name, NsAddr, as_json, value_of
+from agentlab.cli.options import File, Limit, Name, NsAddr, as_json, value_of
 from agentlab.cli.peers import Peer, mistake, peer
-from agentlab.errors import nearest
 
 _NAMED = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 
@@ -26,6 +25,7 @@ def call(
         ),
     ] = None,
     nsaddr: NsAddr = None,
+    file: File = None,
     timeout: Limit = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Do not wait for the agent's loop: run beside it.")] = False,
     as_text_for_programs: Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")] = False,
@@ -35,7 +35,7 @@ def call(
     Write -- before arguments that begin with a dash: agentlab call Stage move -- -5. A text with = in it that is no
     named argument is written as JSON: '"a=b"'
     """
-    with peer(name, nsaddr) as whom:
+    with peer(name, nsaddr, file) as whom:
         result = _ask(whom, method, *_arguments(args or []), safe=not unsafe, timeout=timeout)
     if as_text_for_programs:
         print(as_json(result))
@@ -45,12 +45,13 @@ def call(
 
 def _ask(whom: Peer, method: str, args: list[Any], kwargs: dict[str, Any], *, safe: bool, timeout: float | None) -> Any:
     """Call the method, or give the attribute of that name."""
-    methods = whom.methods(timeout)
-    if method.startswith("_") or ((args or kwargs) and method not in methods):
-        raise mistake(f"{whom.name!r} has no public method {method!r}{nearest(method, methods)}")
-    if method not in methods:
-        return whom.attribute(method, timeout)
-    return whom.call(method, args, kwargs, safe=safe, timeout=timeout)
+    if method in whom.methods(timeout):
+        return whom.call(method, args, kwargs, safe=safe, timeout=timeout)
+    if args or kwargs or method.startswith("_"):
+        raise whom.unknown(method, "public method", whom.methods, timeout)
+    if method not in whom.members(timeout):
+        raise whom.unknown(method, "public method or attribute", whom.members, timeout)
+    return whom.attribute(method, timeout)
 
 
 def _arguments(texts: list[str]) -> tuple[list[Any], dict[str, Any]]:

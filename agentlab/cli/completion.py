@@ -39,7 +39,7 @@ def _propose(ctx: typer.Context, find: Callable[[NameServerClient], list[str]]) 
     from agentlab.nameserver.client import NameServerClient
 
     try:
-        with NameServerClient(nameserver(ctx.params.get("nsaddr")), timeout=PATIENCE) as names:
+        with NameServerClient(nameserver(ctx.params.get("nsaddr"), ctx.params.get("file")), timeout=PATIENCE) as names:
             return find(names)
     except (AgentLabError, OSError):
         return []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agentlab.agent.describe import bare, signature_text
 from agentlab.cli.completion import complete_attribute
-from agentlab.cli.options import Json, Limit, NsAddr, as_json
+from agentlab.cli.options import File, Json, Limit, NsAddr, as_json
 from agentlab.cli.peers import Peer, mistake, peer
 from agentlab.errors import RemoteError, UnknownNameError
 
@@ -33,19 +34,20 @@ def describe(
         ),
     ],
     nsaddr: NsAddr = None,
+    file: File = None,
     timeout: Limit = 5.0,
-    all_of_it: Annotated[bool, typer.Option("--all", help="Show also the methods that every agent has.")] = False,
+    all_of_it: Annotated[bool, typer.Option("--all", help="Show also the methods that every agent or service has.")] = False,
     as_text_for_programs: Json = False,
 ) -> None:
     """Show class, documentation, methods, attributes and sockets of an agent or a service. Nothing of it is run."""
     name, member = what, ""
     try:
-        found = _ask(name, member, nsaddr, timeout)
+        found = _ask(name, member, nsaddr, file, timeout)
     except UnknownNameError:
         name, dot, member = what.rpartition(".")  # names may have dots, too
         if not (dot and name and member):
             raise
-        found = _ask(name, member, nsaddr, timeout)
+        found = _ask(name, member, nsaddr, file, timeout)
     if not all_of_it and not member:
         found["methods"] = [method for method in found["methods"] if method["own"]]
     if as_text_for_programs:
@@ -60,8 +62,8 @@ def describe(
         _show(console, found)
 
 
-def _ask(name: str, member: str, nsaddr: str | None, timeout: float | None) -> dict[str, Any]:
-    with peer(name, nsaddr) as whom:
+def _ask(name: str, member: str, nsaddr: str | None, file: Path | None, timeout: float | None) -> dict[str, Any]:
+    with peer(name, nsaddr, file) as whom:
         try:
             if member:
                 whom.check_public(member)
@@ -76,17 +78,12 @@ def _ask(name: str, member: str, nsaddr: str | None, timeout: float | None) -> d
 
 
 def _service(whom: Peer, member: str, timeout: float | None) -> dict[str, Any]:
-    """Describe one that has no portrait of itself: a service."""
+    """Describe one that has no portrait of itself, such as a daemon."""
     told = whom.ask("_describe", timeout=timeout)
     methods = list(told["methods"])
     if member:
         if member not in methods:
-            known = whom.members(timeout)
-            if member in known:
-                return {"name": member, "type": "attribute", "value": None, "doc": ""}
-            from agentlab.errors import nearest
-
-            raise mistake(f"{whom.name!r} has no method or attribute {member!r}{nearest(member, known)}")
+            raise whom.unknown(member, "method", whom.members, timeout)
         return _documented(whom, member, timeout)
     return {
         "name": whom.name,
@@ -94,9 +91,7 @@ def _service(whom: Peer, member: str, timeout: float | None) -> dict[str, Any]:
         "class": told["class"],
         "doc": told.get("doc", ""),
         "methods": [_documented(whom, method, timeout) for method in methods],
-        "attributes": [
-            {"name": name, "type": "", "value": None, "doc": ""} for name in whom.members(timeout) if name not in methods
-        ],
+        "attributes": [],
         "sockets": [],
     }
 
@@ -128,13 +123,26 @@ def _show_member(console: Console, shown: str, found: dict[str, Any]) -> None:
 
 
 def _show(console: Console, found: dict[str, Any]) -> None:
-    console.print(f"{found['name']}: {found['kind']} of class {found['class']}")
+    console.print(f"{found['name']}: {found['kind']} of class {found['class']}", soft_wrap=True)
+    for fact in _facts(found):
+        _wrapped(console, fact, INDENT, 2 * INDENT)
     if found["doc"]:
         console.print()
         _indented(console, found["doc"])
     _section(console, "Methods", [(f"{m['name']}{m['signature']}", _first_line(m["doc"])) for m in found["methods"]])
     _section(console, "Attributes", [(a["name"], _value(a)) for a in found["attributes"]])
     _section(console, "Sockets", [_socket(s) for s in found["sockets"]])
+
+
+def _facts(found: dict[str, Any]) -> list[str]:
+    """Give what is said of services alone."""
+    facts = {
+        "state": f"{found['state']}: {found['reason']}" if found.get("reason") else "",
+        "description": found.get("description"),
+        "tags": ", ".join(found.get("tags", ())),
+        "instancemode": found.get("instancemode"),
+    }
+    return [f"{key}: {text}" for key, text in facts.items() if text]
 
 
 def _section(console: Console, title: str, rows: list[tuple[str, str]]) -> None:

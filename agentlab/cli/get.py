@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from agentlab.cli.completion import complete_attribute
-from agentlab.cli.options import Json, Limit, NsAddr, as_json
+from agentlab.cli.options import File, Json, Limit, NsAddr, as_json
 from agentlab.cli.peers import peer, split
 
 Attribute = Annotated[
@@ -16,9 +16,11 @@ Attribute = Annotated[
 ]
 
 
-def get(attribute: Attribute, nsaddr: NsAddr = None, timeout: Limit = None, as_text_for_programs: Json = False) -> None:
+def get(
+    attribute: Attribute, nsaddr: NsAddr = None, file: File = None, timeout: Limit = None, as_text_for_programs: Json = False
+) -> None:
     """Print an attribute of an agent or a service; an agent gives it while its loop is busy, too."""
     name, attr = split(attribute, "attribute")
-    with peer(name, nsaddr) as whom:
+    with peer(name, nsaddr, file) as whom:
         value = whom.attribute(attr, timeout)
     print(as_json(value) if as_text_for_programs else value)

@@ -10,9 +10,9 @@ import typer
 
 from agentlab.cli.completion import complete_name
 from agentlab.cli.looks import Look, registrations
-from agentlab.cli.options import Json, NsAddr, as_json, nameserver
+from agentlab.cli.options import File, Json, NsAddr, as_json, nameserver
 from agentlab.cli.peers import mistake
-from agentlab.errors import nearest
+from agentlab.errors import ConfigurationError, nearest
 from agentlab.lab.graph import Graph, Node, graph_of_agents, graph_of_lab, graph_text
 
 
@@ -28,7 +28,9 @@ def graph(
         Path | None,
         typer.Option("--lab", metavar="FILE", help="As this lab file says it; nothing has to run.", show_default=False),
     ] = None,
+    no_import: Annotated[bool, typer.Option("--no-import", help="With --lab: do not look at the classes.")] = False,
     nsaddr: NsAddr = None,
+    file: File = None,
     as_text_for_programs: Json = False,
 ) -> None:
     """Show who is wired to whom: of the agents that run, or of a lab file.
@@ -36,7 +38,11 @@ def graph(
     Lines lead from where messages, or questions, come from to where they go. A line that waits is not connected: one of
     its ends is not there.
     """
-    whole = _of_agents(nameserver(nsaddr)) if lab is None else _of_lab(lab)
+    if lab is None and no_import:
+        raise ConfigurationError("--no-import is about a lab file; name it with --lab FILE")
+    if lab is not None and (nsaddr is not None or file is not None):
+        raise ConfigurationError("--lab shows a lab file, --nsaddr and --file what runs; give one of them")
+    whole = _of_agents(nameserver(nsaddr, file)) if lab is None else _of_lab(lab, inspect=not no_import)
     if names:
         known = [node.name for node in whole.nodes]
         for name in names:
@@ -55,10 +61,10 @@ def graph(
         print(graph_text(whole))
 
 
-def _of_lab(path: Path) -> Graph:
+def _of_lab(path: Path, *, inspect: bool) -> Graph:
     from agentlab.lab.file import read_lab  # pydantic takes its time
 
-    return graph_of_lab(read_lab(path))
+    return graph_of_lab(read_lab(path, inspect=inspect))
 
 
 def _of_agents(address: str) -> Graph:

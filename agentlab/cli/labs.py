@@ -23,7 +23,7 @@ DEFAULT = Path(DEFAULT_FILE)
 def complete_units(ctx: typer.Context, incomplete: str) -> list[str]:
     """Give the units of the running lab that begin so, for the shell's completion."""
     with LabClient(ctx.params.get("file") or DEFAULT) as client:
-        names = [str(row["name"]) for row in client.status()] if client.is_up() else []
+        names = [*(str(row["name"]) for row in client.status()), *client.info()["groups"]] if client.is_up() else []
     return [name for name in names if name.startswith(incomplete)]
 
 
@@ -54,6 +54,11 @@ def first_line(text: object) -> str:
     """Give the first line of a text that may hold a traceback; the rest of it is in the log."""
     lines = str(text or "").strip().splitlines()
     return lines[0] if lines else ""
+
+
+def log_of(row: dict[str, Any]) -> str:
+    """Give the unit under which the log has what a unit says of its failure: a service speaks through its daemon."""
+    return str(row.get("daemon") or row["unit"])
 
 
 def ending(row: dict[str, Any]) -> str:

@@ -7,20 +7,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from agentlab.cli.looks import Answer, Look, registrations
-from agentlab.cli.options import Json, NsAddr, as_json, nameserver
+from agentlab.cli.options import File, Json, NsAddr, as_json, nameserver
 from agentlab.cli.tables import count_text, rate_text, show, since_text, table
 from agentlab.nameserver.client import Registration
 
 COLUMNS = ("name", "class", "host", "state", "since", "messages/s", "errors")
 
 
-def ls(nsaddr: NsAddr = None, as_text_for_programs: Json = False) -> None:
+def ls(nsaddr: NsAddr = None, file: File = None, as_text_for_programs: Json = False) -> None:
     """List the agents and services that a name server knows, and how they are.
 
     States: running; stopped (its loop does not run); ending; silent (no answer within a second: frozen, or killed a
     moment ago); refused (it does not accept our key); - (an object of another program). Services have further ones.
+    Messages are counted where they are handled: who only publishes has none.
     """
-    address = nameserver(nsaddr)
+    address = nameserver(nsaddr, file)
     found = registrations(address)
     with Look() as look:
         answers = look.ask(found.values(), "_vitals")

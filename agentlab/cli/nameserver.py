@@ -16,6 +16,7 @@ from agentlab.nameserver.foreground import start_ns_loop, stopped_by_signals
 from agentlab.nameserver.places import nameserver_address
 from agentlab.nameserver.server import NameServer
 from agentlab.settings import NAMESERVER_VARIABLE
+from agentlab.settings import config as settings
 
 if TYPE_CHECKING:
     from agentlab.runtime.nsgroup import Served
@@ -68,15 +69,27 @@ def _serve_file(file: Path, launch: str | None, *, strict: bool, as_json: bool) 
         return
     if launch not in configs:
         raise ConfigurationError(f"{file} has no name server {launch!r}{nearest(launch, configs)}")
-    start_ns_loop(configs[launch], on_ready=lambda served: _ready(served, launch, as_json=as_json))
+
+    def ready(served: str) -> None:
+        _ready(served, launch, as_json=as_json)
+        _warn(configs[launch])
+
+    start_ns_loop(configs[launch], on_ready=ready)
     _ended(as_json=as_json)
+
+
+def _warn(config: Any) -> None:
+    """Say what is set for a name server and has no effect."""
+    if config.ns_bchost is not None and (config.security or settings["SECURITY"]) != "none":
+        text = "opens nothing under security keys, as only plain Pyro5 programs search so; write null, or security: none"
+        say(f"{config.blame('ns_bchost', text)}")
 
 
 def _serve_all(configs: Mapping[str, Any], *, strict: bool, as_json: bool) -> None:
     from agentlab.runtime.nsgroup import NameServerGroup
 
     with NameServerGroup(configs.values()) as group, stopped_by_signals(group.stop):
-        group.start(None if strict else lambda served: _report(served, as_json=as_json))
+        group.start(None if strict else lambda served: _report(served, configs, as_json=as_json))
         for error in group.failed.values():
             for line in str(error).splitlines():
                 say(line)
@@ -84,16 +97,17 @@ def _serve_all(configs: Mapping[str, Any], *, strict: bool, as_json: bool) -> No
             raise typer.Exit(MISTAKE)
         if strict:  # all of them, or none
             for served in group.served.values():
-                _report(served, as_json=as_json)
+                _report(served, configs, as_json=as_json)
         group.wait(lambda name, code: say(f"name server {name!r} has ended by itself, with exit code {code}"))
     _ended(as_json=as_json)
     if group.crashed or group.failed:
         raise typer.Exit(FAILED if group.crashed else MISTAKE)
 
 
-def _report(served: Served, *, as_json: bool) -> None:
+def _report(served: Served, configs: Mapping[str, Any], *, as_json: bool) -> None:
     remark = f"instead of at port {served.instead_of}, which {served.holder} has" if served.holder else ""
     _ready(str(served.address), served.name, remark, as_json=as_json)
+    _warn(configs[served.name])
 
 
 def _ready(address: str, name: str | None = None, remark: str = "", *, as_json: bool) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from agentlab.cli.completion import complete_name
+from agentlab.errors import AgentLabError, ConfigurationError, LabError
 from agentlab.nameserver.places import DEFAULT_PORT
 from agentlab.settings import NAMESERVER_VARIABLE
 
@@ -26,6 +28,10 @@ NsAddr = Annotated[
         show_default=False,
     ),
 ]
+File = Annotated[
+    Path | None,
+    typer.Option("--file", "-f", metavar="FILE", help="Ask the lab that runs for this lab file.", show_default=False),
+]
 Name = Annotated[
     str,
     typer.Argument(metavar="NAME", help="Of an agent or a service.", show_default=False, autocompletion=complete_name),
@@ -37,24 +43,51 @@ Limit = Annotated[
 ]
 
 
-def nameserver(nsaddr: str | None) -> str:
-    """Give the name server's address: the option, else the environment, else the lab of this directory, else the usual port."""
-    return nsaddr or os.environ.get(NAMESERVER_VARIABLE) or _of_the_lab() or DEFAULT_ADDRESS
+def nameserver(nsaddr: str | None, file: Path | None = None) -> str:
+    """Give the name server's address: the option, else the environment, else the lab of this directory, else the usual port.
 
+    Args:
+        nsaddr: The address as an option gives it.
+        file: A lab file, as an option gives it: the lab that runs for it.
 
-def _of_the_lab() -> str | None:
-    """Give the name server of the lab that runs for the lab file of this directory; None: there is none."""
-    if not Path(LAB_FILE).is_file():
-        return None
-    from agentlab.errors import AgentLabError  # all this is needed in a lab's directory alone
-    from agentlab.lab.client import LabClient
-
+    Raises:
+        ConfigurationError: both are given.
+        LabError: that lab does not run, or has no name server; or no lab runs for the lab file of this directory, and nobody
+            listens at the usual port either.
+    """
+    if file is not None:
+        if nsaddr is not None:
+            raise ConfigurationError("--nsaddr and --file both say whom to ask; give one of them")
+        return _of_lab(file)
+    given = nsaddr or os.environ.get(NAMESERVER_VARIABLE)
+    if given or not Path(LAB_FILE).is_file():
+        return given or DEFAULT_ADDRESS
     try:
-        with LabClient(LAB_FILE) as lab:
-            known: dict[str, str] = lab.info()["nameservers"]
-    except AgentLabError:  # the lab does not run
-        return None
-    return known.get("default") or next(iter(known.values()), None)
+        return _of_lab(Path(LAB_FILE))
+    except AgentLabError as error:
+        if _listens(DEFAULT_PORT):
+            return DEFAULT_ADDRESS
+        raise type(error)(str(error).removesuffix(f" {LAB_FILE}")) from None  # which is what up takes by itself
+
+
+def _of_lab(file: Path) -> str:
+    from agentlab.lab.client import LabClient  # all this is needed for labs alone
+
+    with LabClient(file) as lab:
+        known: dict[str, str | None] = lab.info()["nameservers"]
+    found = known.get("default") or next(filter(None, known.values()), None)
+    if found is None:
+        raise LabError(f"no name server of the lab of {file} is up; see agentlab ps")
+    return found
+
+
+def _listens(port: int) -> bool:
+    """Tell whether anybody listens at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def as_json(value: Any) -> str:

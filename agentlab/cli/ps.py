@@ -15,6 +15,16 @@ from agentlab.lab.client import LabClient
 
 LONGEST_NAME = 24
 """Characters of a unit's name that stand in one line, so that the table fits 80."""
+LONGEST_REASON = 48
+_AFTER = {
+    "running": "started again",
+    "suspected": "started again, now suspected",
+    "backoff": "to be started again",
+    "waiting": "to be started again",
+    "starting": "being started again",
+    "failed": "not started again",
+    "done": "not started again",
+}
 
 
 def ps(file: FileOption = DEFAULT, as_text_for_programs: Json = False) -> None:
@@ -47,15 +57,16 @@ def usage(pid: int | None) -> dict[str, float | None]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    explained = any(row.get("reason") for row in rows)
+    reasons = [why(row) for row in rows]
+    explained = any(reasons)
     table = Table(box=None, pad_edge=False, expand=explained)
     table.add_column("unit", overflow="fold", max_width=LONGEST_NAME)
     table.add_column("state", no_wrap=True)
     for heading in ("pid", "since", "restarts", "%CPU", "MB"):
         table.add_column(heading, justify="right", no_wrap=True)
     if explained:
-        table.add_column("last reason", overflow="ellipsis", no_wrap=True, ratio=1)  # what the others leave of the width
-    for row in rows:
+        table.add_column("last reason", overflow="fold", ratio=1)  # what the others leave of the width
+    for row, reason in zip(rows, reasons, strict=True):
         cells = (
             str(row["unit"]),
             str(row["state"]),
@@ -65,5 +76,15 @@ def _table(rows: list[dict[str, Any]]) -> Table:
             "" if row["cpu"] is None else f"{row['cpu']:.1f}",
             size(row["rss"]),
         )
-        table.add_row(*cells, *([first_line(row.get("reason"))] if explained else []))
+        table.add_row(*cells, *([reason] if explained else []))
     return table
+
+
+def why(row: dict[str, Any]) -> str:
+    """Give why a unit is in its state in a few words, the cause first; ``agentlab status`` gives the whole."""
+    reason, cause = first_line(row.get("reason")), str(row.get("cause") or "")
+    if cause:
+        text = f"{cause}; {_AFTER.get(row['state'], row['state'])}" if "given up" not in reason else f"{cause}; given up"
+    else:
+        text = reason.partition("; agentlab ")[0]  # the cure is for who asks about the unit
+    return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 3].rstrip()}..."

@@ -12,6 +12,7 @@ from agentlab.cli.ps import usage
 from agentlab.lab.client import LabClient
 
 LAST_LINES = 20
+GROUP = "group/"
 
 
 def status(
@@ -19,7 +20,7 @@ def status(
         str | None,
         typer.Argument(
             metavar="[NAME]",
-            help="A unit, as Laser or agent/Laser.",
+            help="A unit or a group, as Laser or agent/Laser.",
             show_default=False,
             autocompletion=complete_units,
         ),
@@ -34,6 +35,10 @@ def status(
             _show({**info, "units": rows}, _lab_lines(info, rows), as_json_text=as_text_for_programs)
             return
         (unit,) = client.resolve(name)
+        if unit.startswith(GROUP):
+            rows = [row for row in client.status() if row.get("group") == unit.removeprefix(GROUP)]
+            _show({"group": unit, "units": rows}, _group_lines(unit, rows), as_json_text=as_text_for_programs)
+            return
         row = next(row for row in client.status() if row["unit"] == unit)
         row, report = {**row, **usage(row.get("pid"))}, client.report(unit)
         _show({**row, "report": report}, _unit_lines(row, report), as_json_text=as_text_for_programs)
@@ -59,10 +64,15 @@ def _lab_lines(info: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     return [*_facts(facts), *bad]
 
 
+def _group_lines(group: str, rows: list[dict[str, Any]]) -> list[str]:
+    reasons = (f": {first_line(row['reason'])}" if row.get("reason") else "" for row in rows)
+    return [group, *(f"  {row['unit']} is {row['state']}{reason}" for row, reason in zip(rows, reasons, strict=True))]
+
+
 def _unit_lines(row: dict[str, Any], report: dict[str, Any] | None) -> list[str]:
     facts = {
         "unit": row["unit"],
-        "state": f"{row['state']}, since {moment(row.get('since'))} ({age(row.get('since'))})",
+        "state": str(row["state"]) + (f", since {moment(row['since'])} ({age(row['since'])})" if row.get("since") else ""),
         "reason": first_line(row.get("reason")),
         "pid": row.get("pid"),
         "restart": row.get("restart"),

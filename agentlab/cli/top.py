@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentlab.cli.looks import PATIENCE, Look, registrations
-from agentlab.cli.options import NsAddr, as_json_line, nameserver
+from agentlab.cli.options import File, NsAddr, as_json_line, nameserver
 from agentlab.cli.tables import bytes_text, count_text, rate_text, show, table
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ FIRST = 0.5
 
 def top(
     nsaddr: NsAddr = None,
+    file: File = None,
     interval: Annotated[float, typer.Option("--interval", "-i", min=0.1, metavar="SECONDS", help="Between two looks.")] = 1.0,
     count: Annotated[
         int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after so many looks.", show_default="none")
@@ -34,9 +35,10 @@ def top(
 ) -> None:
     """Show messages per second, queue, processor time, memory and errors of everybody, until Ctrl-C.
 
-    Processor time and memory are those of the process: services of one daemon share one.
+    Processor time and memory are those of the process: services of one daemon share one. The rate counts messages that
+    are handled: who only publishes has 0.
     """
-    looks = _looks(nameserver(nsaddr), interval, 1 if once else count)
+    looks = _looks(nameserver(nsaddr, file), interval, 1 if once else count)
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
         if as_text_for_programs:
             for when, rows in looks:

@@ -9,15 +9,24 @@ from typing import Annotated, Any
 import typer
 
 from agentlab.cli.door import FAILED, say
-from agentlab.cli.labs import complete_units, first_line
+from agentlab.cli.labs import complete_units, first_line, log_of
 from agentlab.cli.options import as_json
 from agentlab.errors import LabDownError, LabError
 from agentlab.lab.client import LabClient
 
 Names = Annotated[
     list[str],
-    typer.Argument(metavar="NAME...", help="Units, as Laser or agent/Laser.", show_default=False, autocompletion=complete_units),
+    typer.Argument(
+        metavar="NAME...", help="Units or groups, as Laser or agent/Laser.", show_default=False, autocompletion=complete_units
+    ),
 ]
+
+
+def _where(client: LabClient, unit: str, error: str) -> str:
+    """Give the unit whose log tells of an error: of a group, or of what a unit needs, the one that the error begins with."""
+    rows = {row["unit"]: row for row in client.status()}
+    row = rows.get(error.partition(" ")[0]) or rows.get(unit)
+    return unit if row is None else log_of(row)
 
 
 def for_each(file: Path, names: list[str], order: Callable[[LabClient, str], None], done: str, *, as_json_text: bool) -> None:
@@ -39,7 +48,7 @@ def for_each(file: Path, names: list[str], order: Callable[[LabClient, str], Non
             outcomes.append({"unit": unit, "well": not error, "error": error or None})
             if not as_json_text:
                 if error:
-                    say(f"{first_line(error)}; see agentlab logs {unit}")
+                    say(f"{first_line(error)}; see agentlab logs {_where(client, unit, error)}")
                 else:
                     print(f"{unit} {done}", flush=True)
     if as_json_text:

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 
 from agentlab.cli.door import FAILED, INTERRUPTED, say
-from agentlab.cli.labs import DEFAULT, FileArgument, Following, first_line
+from agentlab.cli.labs import DEFAULT, FileArgument, Following, first_line, log_of
 from agentlab.cli.options import Json, as_json
 from agentlab.lab.client import LabClient
 
-NOT_WELL = frozenset(("failed", "backoff"))
+RUNNING = frozenset(("running", "suspected", "done", "elsewhere"))
 
 
 def up(
@@ -29,7 +29,8 @@ def up(
     """Start the lab of a file, with a supervisor that runs in the background and keeps it up.
 
     The file is checked first: with a problem in it nothing is started. Where a unit does not start, everything is stopped
-    again, unless --keep-going is given. A lab that is up already stays as it is. The exit code is 0 when all runs.
+    again, unless --keep-going is given. A lab that is up already stays as it is. The exit code is 0 when all runs but what
+    somebody has stopped, and 1 when a unit does not.
     """
     if foreground:
         from agentlab.cli.node import run_here
@@ -50,15 +51,27 @@ def up(
         raise typer.Exit(INTERRUPTED) from None
     with LabClient(file) as client:
         rows = client.status()
-    bad = [row for row in rows if row["state"] in NOT_WELL]
+    bad, idle = not_running(rows)
     if as_text_for_programs:
         print(as_json({**info, "units": rows}))
     else:
         _tell(file, info, rows)
+        if idle:
+            print(f"stopped, and left so: {', '.join(idle)}; agentlab start NAME starts one")
     if bad:
         for row in bad:
-            say(f"{row['unit']} is not up: {first_line(row.get('reason')) or row['state']}; see agentlab logs {row['unit']}")
+            say(f"{row['unit']} is not up: {first_line(row.get('reason')) or row['state']}; see agentlab logs {log_of(row)}")
         raise typer.Exit(FAILED)
+
+
+def not_running(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Give the rows of the units that should run and do not, and the names of those that somebody has stopped.
+
+    What does not start with the lab, and was never started, is neither.
+    """
+    idle = [row for row in rows if row["state"] == "stopped" and "given up" not in str(row.get("reason"))]
+    bad = [row for row in rows if row["state"] not in RUNNING and row not in idle]
+    return bad, [str(row["unit"]) for row in idle if row.get("since") is not None]
 
 
 def _tell(file: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:

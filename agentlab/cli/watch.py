@@ -11,7 +11,7 @@ import typer
 
 from agentlab.agent.agent import Agent
 from agentlab.cli.completion import complete_publisher
-from agentlab.cli.options import NsAddr, as_json_line, nameserver
+from agentlab.cli.options import File, NsAddr, as_json_line, nameserver
 from agentlab.cli.peers import Peer, mistake, peer, split
 from agentlab.errors import nearest
 
@@ -32,6 +32,7 @@ def watch(
         int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after so many.", show_default="none")
     ] = None,
     nsaddr: NsAddr = None,
+    file: File = None,
     as_text_for_programs: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
 ) -> None:
     """Print the publications of a PUB or SYNC_PUB socket as they come, until Ctrl-C.
@@ -39,12 +40,12 @@ def watch(
     An agent that is started again is followed.
     """
     name, alias = split(socket, "alias")
-    with peer(name, nsaddr) as whom:
+    with peer(name, nsaddr, file) as whom:
         _check(whom, alias)
     from agentlab.runtime.directory import NameDirectory  # with the rest of what an agent's process uses
 
     watcher = _Watcher(count, as_lines_of_json=as_text_for_programs)
-    directory = NameDirectory(nameserver(nsaddr))
+    directory = NameDirectory(nameserver(nsaddr, file))
     agent = Agent("agentlab watch")
     agent._directory = directory
     try:

@@ -101,6 +101,30 @@ def connect(
         ConfigurationError: the lab's key cannot be read.
         StockObjectError: the object is one of stock Pyro5.
     """
+    stream, preamble = _introduced(uri, object_id, location, security, timeout)
+    if preamble.takes_payloads:
+        return Connection(stream, security.answer_policy(), uri, generation)
+    stream.close()
+    raise StockObjectError(f"{uri} is an object of stock Pyro5, which takes no payloads; call it by agentlab.Proxy")
+
+
+def connect_stock(uri: str, object_id: str, location: Location, timeout: float) -> tuple[Stream, dict[str, set[str]]]:
+    """Give a new connection to an object of stock Pyro5, and the names of its ``methods``, ``oneway`` methods and ``attrs``.
+
+    Raises:
+        ConnectError: nobody answers there, or not in time, or the object is not served, or does not say what it has.
+    """
+    stream, preamble = _introduced(uri, object_id, location, ControlSecurity("none"), timeout)
+    names = {key: preamble.metadata.get(key) for key in ("methods", "oneway", "attrs")}
+    if all(isinstance(some, (list, tuple, set)) and all(type(name) is str for name in some) for some in names.values()):
+        return stream, {key: set(some) for key, some in names.items() if some is not None}
+    stream.close()
+    raise ConnectError(f"no connection to {uri}: it does not say which methods it has; is it an object of Pyro5?")
+
+
+def _introduced(
+    uri: str, object_id: str, location: Location, security: ControlSecurity, timeout: float
+) -> tuple[Stream, ClientPreamble]:
     deadline = time.monotonic() + timeout
     try:
         sock = _open_socket(location, deadline)
@@ -112,15 +136,13 @@ def connect(
         authenticator = security.authenticator(sock, server=False)
         preamble = ClientPreamble(authenticator, security.handshake_policy(frames.CONNECT_OK, frames.CONNECT_FAIL), object_id)
         _introduce(stream, preamble, deadline)
-        if not preamble.takes_payloads:
-            raise StockObjectError(f"{uri} is an object of stock Pyro5, which takes no payloads; call it by agentlab.Proxy")
-        return Connection(stream, security.answer_policy(), uri, generation)
     except (OSError, frames.BadMessageError) as error:
         sock.close()
         raise _explained(uri, error) from None
     except BaseException:
         sock.close()
         raise
+    return stream, preamble
 
 
 def _explained(uri: str, error: Exception) -> Exception:

@@ -22,6 +22,9 @@ from agentlab.wire.pickles import carry_spawned_main
 
 PROTOCOL = 5
 
+# A user's __reduce__ may raise anything, sys.exit() included; a key press is not its own.
+_ANYTHING = (Exception, SystemExit)
+
 _BY_VALUE_LOCK = threading.Lock()
 _NO_ATTRIBUTE = re.compile(r"Can't get attribute '.*?' on <module '([^']+)'")
 
@@ -60,7 +63,7 @@ def dumps(value: Any, *, security: str | None = None, by_value: Iterable[str] = 
     if not modules:
         try:
             data = pickle.dumps(value, PROTOCOL)
-        except Exception:  # noqa: BLE001 - whatever a __reduce__ raises; by value may do, and says what not
+        except _ANYTHING:  # by value may do, and says what not
             return _dumps_by_value(value, ())
         if b"__main__" not in data and b"__mp_main__" not in data:
             return data
@@ -80,7 +83,7 @@ def loads(data: bytes, *, security: str | None = None) -> Any:
         return plain.unpack(data)
     try:
         return pickle.loads(data)
-    except Exception as error:
+    except _ANYTHING as error:
         module = _missing_module(error)
         if module:
             raise UnimportableError(module, _line(error)) from error
@@ -110,7 +113,7 @@ def _dumps_by_value(value: Any, modules: tuple[str, ...]) -> bytes:
             return bytes(cloudpickle.dumps(value, PROTOCOL))
     except SerializationError:
         raise
-    except Exception as error:
+    except _ANYTHING as error:
         raise SerializationError(f"a value of type {_name(value)} cannot be turned into bytes: {_line(error)}") from error
 
 
@@ -140,7 +143,7 @@ def _module(name: str) -> ModuleType:
         raise SerializationError(f"module {name!r} cannot be sent by value: it is not importable on this side either") from None
 
 
-def _missing_module(error: Exception) -> str | None:
+def _missing_module(error: BaseException) -> str | None:
     if isinstance(error, ImportError):
         return error.name
     if isinstance(error, AttributeError):

@@ -91,6 +91,8 @@ class ClientPreamble:
         self.done = False
         self.takes_payloads = True
         """Whether the object has the methods that take payloads; a stock one of Pyro5 has its own."""
+        self.metadata: dict[str, Any] = {}
+        """What the other end says of the object; it may be anything."""
 
     def start(self) -> bytes:
         """Give the first bytes to send.
@@ -120,7 +122,9 @@ class ClientPreamble:
             if message.kind != frames.CONNECT_OK:
                 raise frames.BadMessageError(str(answer)[:200])
             self.done = True
-            self.takes_payloads = _takes_payloads(answer)
+            meta = answer.get("meta") if isinstance(answer, dict) else None
+            self.metadata = meta if isinstance(meta, dict) else {}
+            self.takes_payloads = _takes_payloads(self.metadata)
         return b""
 
     def _proved(self) -> bool:
@@ -131,9 +135,8 @@ class ClientPreamble:
         return frames.pack(frames.CONNECT, 0, 0, frames.JSON, hello)
 
 
-def _takes_payloads(answer: Any) -> bool:
-    meta = answer.get("meta") if isinstance(answer, dict) else None
-    methods = meta.get("methods") if isinstance(meta, dict) else None
+def _takes_payloads(metadata: dict[str, Any]) -> bool:
+    methods = metadata.get("methods")
     return not isinstance(methods, (list, tuple, set)) or "call" in methods
 
 

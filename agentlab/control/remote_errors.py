@@ -25,17 +25,18 @@ def error_to_bytes(exc: BaseException, *, security: str | None = None) -> bytes:
         exc: Any exception.
         security: ``'keys'``: the exception itself goes along if it survives pickling. ``'none'``: its plain arguments.
     """
+    module: Any = type(exc).__module__  # a class may say anything there
     described: dict[str, Any] = {
-        "module": type(exc).__module__,
-        "qualname": type(exc).__qualname__,
+        "module": str.__str__(module) if isinstance(module, str) else "",
+        "qualname": str.__str__(type(exc).__qualname__),
         "message": _text(exc)[:TEXT_LIMIT],
-        "traceback": _traceback(exc),
+        "traceback": traceback_text(exc),
     }
     if isinstance(exc, Exception):
         if not ControlSecurity(security).open:
             described["pickled"] = _pickled(exc)
-        elif all(type(arg) in _PLAIN for arg in exc.args):
-            described["args"] = list(exc.args)
+        else:
+            described |= _plain_args(exc)
     try:
         return bytes(msgpack.packb(described, unicode_errors="surrogatepass"))
     except (ValueError, OverflowError):  # an argument beyond 64 bits
@@ -72,9 +73,17 @@ def error_from_bytes(data: bytes, *, security: str | None = None) -> BaseExcepti
         error.remote_traceback = trace  # type: ignore[attr-defined]
         if trace:
             error.add_note(f"\nin the other process:\n{trace.rstrip()}")
-    except Exception:  # noqa: BLE001 - a user's class may forbid attributes
+    except (Exception, SystemExit):  # noqa: BLE001 - a user's class may forbid attributes
         return RemoteError(text, name, trace)
     return error
+
+
+def _plain_args(exc: Exception) -> dict[str, Any]:
+    try:
+        args = list(exc.args)
+    except BaseException:  # noqa: BLE001 - a user's property
+        return {}
+    return {"args": args} if all(type(arg) in _PLAIN for arg in args) else {}
 
 
 def _pickled(exc: Exception) -> bytes | None:
@@ -83,7 +92,7 @@ def _pickled(exc: Exception) -> bytes | None:
         data = payload.dumps(exc, security="keys")
         copy = payload.loads(data, security="keys")
         return data if type(copy) is type(exc) and str(copy) == str(exc) else None
-    except Exception:  # noqa: BLE001 - SerializationError, or what a user's __str__ raises
+    except BaseException:  # noqa: BLE001 - SerializationError, or what a user's __str__ or __reduce__ raises, sys.exit() included
         return None
 
 
@@ -117,14 +126,15 @@ def _called(module: Any, qualname: Any, args: Any, text: str) -> Exception | Non
 
 def _text(exc: BaseException) -> str:
     try:
-        return str(exc)
-    except Exception:  # noqa: BLE001 - a user's __str__
+        return str.__str__(str(exc))
+    except BaseException:  # noqa: BLE001 - a user's __str__; an answer is owed all the same
         return f"<{type(exc).__qualname__} without a readable text>"
 
 
-def _traceback(exc: BaseException) -> str:
+def traceback_text(exc: BaseException) -> str:
+    """Give the traceback of an exception as text, the end of a very long one; never raises, whatever its class does."""
     try:
         text = "".join(traceback.format_exception(exc))
-    except Exception:  # noqa: BLE001 - a user's __str__ or __repr__ deeper in the chain
+    except BaseException:  # noqa: BLE001 - a user's __str__ or __repr__ deeper in the chain
         return f"{type(exc).__qualname__}: the traceback cannot be written\n"
     return text if len(text) <= TRACEBACK_LIMIT else "…\n" + text[-TRACEBACK_LIMIT:]

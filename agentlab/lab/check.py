@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from agentlab.lab.classes import check_classes, check_wires
+from agentlab.lab.classes import attribute_notes, check_classes, check_wires
 from agentlab.lab.entries import NOUNS, Entry, Sources
 from agentlab.lab.facts import Facts
 from agentlab.lab.hosts import is_known
@@ -180,8 +180,11 @@ def _restarts(sources: Sources, problems: Problems) -> None:
             )
 
 
-def notes(sources: Sources) -> Iterator[Problem]:
-    """Give what is allowed, but perhaps not meant."""
+def notes(sources: Sources, facts: Mapping[str, Facts] | None = None) -> Iterator[Problem]:
+    """Give what is allowed, but perhaps not meant. `facts` tell what the classes are; None: nobody has looked."""
+    yield from _quoted(sources)
+    for entry, name, text in attribute_notes(sources, facts):
+        yield _note(entry, ("attributes", name), text)
     names = Names(sources)
     hosting = {entry.model.daemon for entry in sources["services"].values()}
     knowing = {name for entry in sources if entry.section in SUPERVISED for name in names.nameservers_of(entry)}
@@ -202,6 +205,15 @@ def notes(sources: Sources) -> Iterator[Problem]:
                 yield _note(
                     entry, ("sockets", alias), f"a {socket.kind} socket needs a handler: give it one, unless on_init binds it"
                 )
+
+
+def _quoted(sources: Sources) -> Iterator[Problem]:
+    for document in sources.documents:
+        for path, in_brackets in document.quoted.items():
+            if isinstance(value := document.get(path), str):
+                mark, style = document.value_mark(path), "in block style, " if in_brackets else ""
+                text = f"is text because of its quotes: {value!r}; for a number write it {style}without quotes"
+                yield Problem(mark.file, mark.line, mark.column, key_text(path), text)
 
 
 def _note(entry: Entry, below: tuple[Any, ...], text: str) -> Problem:

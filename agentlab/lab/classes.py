@@ -71,6 +71,18 @@ def _agent_problems(entry: Entry, facts: Facts | None) -> Iterator[tuple[tuple[A
         yield from _socket_problems(model, facts)
 
 
+def attribute_notes(sources: Sources, facts: _Facts) -> Iterator[tuple[Entry, str, str]]:
+    """Give attributes that a class does not have, though it declares some: entry, name, and what to say of it."""
+    for entry in sources["agents"].values():
+        known = _of(entry, facts)
+        if known is None or known.problem or not known.attributes:
+            continue
+        for name in entry.model.attributes:
+            if name not in known.attributes and name not in known.used:
+                near = nearest(str(name), known.attributes).removeprefix(";").strip()
+                yield entry, name, f"{entry.model.class_.rpartition(':')[2]} has no attribute {name!r}; {near}"
+
+
 def _socket_problems(model: AgentModel, facts: Facts) -> Iterator[tuple[tuple[Any, ...], str]]:
     for alias, socket in facts.binds.items():
         if socket["kind"] not in KINDS:

@@ -117,16 +117,16 @@ class LabClient:
         return found
 
     def resolve(self, *names: str) -> list[str]:
-        """Give units' full names from what a user wrote.
+        """Give the full names of units and groups (``group/...``) from what a user wrote.
 
         Raises:
-            UnknownUnitError: there is no such unit; the text names the nearest.
+            UnknownUnitError: there is no such unit or group; the text names the nearest.
         """
         found: list[str] = self._call("resolve", *names, timeout=PATIENCE)
         return found
 
     def start(self, name: str) -> None:
-        """Start a unit and what it needs. Returns when it is up.
+        """Start a unit, or all of a group, and what it needs. Returns when it is up.
 
         Raises:
             UnknownUnitError: there is no such unit.
@@ -136,11 +136,11 @@ class LabClient:
         self._call("start", name)
 
     def stop(self, name: str) -> None:
-        """Stop a unit, until somebody starts it. Returns when it has ended. Raises as :meth:`start`."""
+        """Stop a unit, or all of a group, until somebody starts it. Returns when it has ended. Raises as :meth:`start`."""
         self._call("stop", name)
 
     def restart(self, name: str) -> None:
-        """Stop a unit if it is up, and start it. Returns when it is up. Raises as :meth:`start`."""
+        """Stop a unit, or all of a group, if it is up, and start it. Returns when it is up. Raises as :meth:`start`."""
         self._call("restart", name)
 
     def reload(self) -> dict[str, Any]:

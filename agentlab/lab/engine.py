@@ -47,7 +47,7 @@ class Engine:
         """To be read with :attr:`changed` held."""
         self.changed = threading.Condition()
         self._backend, self._tell, self._on_started = backend, tell, on_started
-        self._inbox: queue.SimpleQueue[Event | _Asked | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Event | _Asked | threading.Event | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._beginning = threading.Lock()
         self._next_look = 0.0
@@ -84,6 +84,14 @@ class Engine:
         with self.changed:
             return bool(self.changed.wait_for(condition, timeout))
 
+    def catch_up(self, timeout: float) -> bool:
+        """Wait until all that has come so far was taken in, and what follows from it was done and told; tell whether it was."""
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        done = threading.Event()
+        self._inbox.put(done)
+        return done.wait(timeout)
+
     def close(self, timeout: float) -> None:
         """End the thread, and what the backend does beside it; each within `timeout` seconds. Twice is fine."""
         with self._beginning:
@@ -106,6 +114,9 @@ class Engine:
                 continue
             if item is None:
                 return
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
             self._turn(item)
 
     def _patience(self) -> float | None:

@@ -9,6 +9,7 @@ import os
 import pickle
 import sys
 import traceback
+import types
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -46,6 +47,8 @@ class Facts:
         methods: Method -> whether it can be called with a message alone, and with a message and a topic.
         binds: The sockets that it declares: alias -> ``kind`` and ``handler``.
         taken: Names that `attributes` may not have.
+        attributes: Names of attributes for which it gives a default or a type; none where it takes any.
+        used: Names that its methods use, and that it has from Agent: attributes besides those.
         public: Names of public methods and properties.
         constructor: How it is made.
         connect: How its ``connect`` is called; None: it has none.
@@ -56,6 +59,8 @@ class Facts:
     methods: Mapping[str, tuple[bool, bool]] = field(default_factory=dict)
     binds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     taken: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    used: tuple[str, ...] = ()
     public: tuple[str, ...] = ()
     constructor: Call = Call(anything=True)
     connect: Call | None = None
@@ -69,6 +74,8 @@ def facts_from(plain: dict[str, Any]) -> Facts:
         methods={name: (bool(alone), bool(with_topic)) for name, (alone, with_topic) in plain["methods"].items()},
         binds=plain["binds"],
         taken=tuple(plain["taken"]),
+        attributes=tuple(plain["attributes"]),
+        used=tuple(plain["used"]),
         public=tuple(plain["public"]),
         constructor=_rebuilt(plain["constructor"]),
         connect=None if plain["connect"] is None else _rebuilt(plain["connect"]),
@@ -161,6 +168,8 @@ def _class_facts(cls: type, base: frozenset[str]) -> Facts:
         methods=dict(_methods(cls)) if is_agent else {},
         binds=_binds(cls) if is_agent else {},
         taken=tuple(sorted(base | _own(cls))) if is_agent else (),
+        attributes=tuple(sorted(_declared(cls))) if is_agent else (),
+        used=tuple(sorted(_used(cls))) if is_agent else (),
         public=tuple(sorted(_own(cls))),
         constructor=_call(cls),
         connect=None if is_agent or connect is None else _call(connect, skip=not isinstance(connect, staticmethod)),
@@ -170,6 +179,43 @@ def _class_facts(cls: type, base: frozenset[str]) -> Facts:
 def _own(cls: type) -> set[str]:
     """Give the public methods and properties, without calling any."""
     return {*surface.method_names(cls), *surface.property_names(cls)}
+
+
+def _below_agent(cls: type) -> list[type]:
+    return [each for each in cls.__mro__ if each not in Agent.__mro__]
+
+
+def _declared(cls: type) -> set[str]:
+    """Give the attributes for which a class says a default or a type, without calling any; none where it takes any by itself."""
+    found: set[str] = set()
+    for each in _below_agent(cls):
+        names = vars(each)
+        if "__setattr__" in names or "__getattr__" in names:
+            return set()
+        found.update(name for name, value in names.items() if not (isinstance(value, type) or hasattr(type(value), "__get__")))
+        try:
+            found.update(inspect.get_annotations(each))
+        except NameError:  # Python 3.14 looks into them, and some stand only where types are checked
+            return set()
+    return {name for name in found if not name.startswith("_") and not hasattr(Agent, name)}
+
+
+def _used(cls: type) -> set[str]:
+    """Give the names that stand in the methods of a class: one that is set or read there is meant, wherever it comes from."""
+    found = {name for name in dir(Agent) if not name.startswith("_")}
+    todo = [code for each in _below_agent(cls) for value in vars(each).values() if (code := _code(value)) is not None]
+    while todo:
+        code = todo.pop()
+        found.update(code.co_names)
+        found.update(const for const in code.co_consts if isinstance(const, str) and const.isidentifier())  # getattr(self, "x")
+        todo += [const for const in code.co_consts if isinstance(const, types.CodeType)]
+    return found
+
+
+def _code(value: Any) -> types.CodeType | None:
+    value = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
+    code = getattr(inspect.unwrap(value) if callable(value) else value, "__code__", None)
+    return code if isinstance(code, types.CodeType) else None
 
 
 def _methods(cls: type) -> Iterator[tuple[str, tuple[bool, bool]]]:

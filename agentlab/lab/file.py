@@ -11,6 +11,7 @@ from typing import Any
 from agentlab.lab.check import check, notes
 from agentlab.lab.classes import targets
 from agentlab.lab.entries import Sources
+from agentlab.lab.facts import Facts
 from agentlab.lab.inspection import LIMIT, inspect_classes
 from agentlab.lab.model import AgentModel, DaemonModel, GroupModel, ServiceModel
 from agentlab.lab.names import DEFAULT, Names
@@ -90,15 +91,15 @@ def read_lab(
     facts = inspect_classes(targets(sources), _directory(sources), limit=limit) if inspect else None
     wires = check(sources, facts, problems)
     problems.raise_if_any()
-    return assemble(sources, wires)
+    return assemble(sources, wires, facts)
 
 
 def _directory(sources: Sources) -> Path:
     return sources.documents[0].path.resolve().parent
 
 
-def assemble(sources: Sources, wires: list[Wire]) -> LabFile:
-    """Make one lab of entries that were checked."""
+def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | None = None) -> LabFile:
+    """Make one lab of entries that were checked; `facts` tell what their classes are, for the notes."""
     names, heads = Names(sources), [head for _, head in sources.heads]
     root = sources.documents[0].path
     services = {
@@ -127,7 +128,7 @@ def assemble(sources: Sources, wires: list[Wire]) -> LabFile:
         autolaunch=_autolaunch(sources),
         files=tuple(document.path for document in sources.documents),
         where={entry.unit: str(entry.mark) for entry in sources},
-        notes=tuple(sorted(notes(sources), key=lambda note: (note.file, note.line, note.column))),
+        notes=tuple(sorted(notes(sources, facts), key=lambda note: (note.file, note.line, note.column))),
     )
 
 

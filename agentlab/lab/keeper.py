@@ -36,7 +36,7 @@ from agentlab.lab.record import Record
 from agentlab.lab.roster import Roster
 from agentlab.lab.settling import Settler
 from agentlab.lab.settling import Shutdown as Deadline
-from agentlab.lab.texts import first_line, how_it_ended
+from agentlab.lab.texts import first_line, how_it_ended, short_end
 from agentlab.lab.units import Plan
 
 MOST_STARTING = 16
@@ -129,7 +129,7 @@ class Keeper:
         if not record.unit.here or (record.goal and record.state != "backoff"):
             return
         self._roster.policy(record).admit(record.name)
-        record.goal, record.fresh, record.not_before = True, True, now
+        record.goal, record.fresh, record.not_before, record.cause = True, True, now, ""
         if not record.is_alive:
             record.go("waiting", now)
 
@@ -142,20 +142,22 @@ class Keeper:
                 record.go("stopped", now)
 
     def _unwant(self, record: Record, now: float, reason: str = "") -> None:
-        record.goal = False
+        record.goal, record.cause = False, ""
         if record.is_alive:
             record.halt = True
             record.why = reason
         elif record.state in ("waiting", "backoff"):
+            began = record.state == "backoff" or not record.fresh
             record.go("stopped", now, reason)
-            self._roster.report(record, "stopped", reason)
+            if began:  # nobody has to hear of the end of what never began
+                self._roster.report(record, "stopped", reason)
 
     def _on_restart_units(self, request: RestartUnits, now: float) -> None:
         for name in request.names:
             record = self.records[name]
             if record.is_alive:
                 record.halt = record.fresh = True
-                record.goal, record.not_before = True, now
+                record.goal, record.not_before, record.cause = True, now, ""
                 self._roster.policy(record).admit(name)
         self._on_start_units(StartUnits(request.names), now)
 
@@ -284,6 +286,7 @@ class Keeper:
                 self._ended_as_asked(record, None, now)
                 continue
             self._roster.report(record, "crashed", reason)
+            record.cause = reason
             if record.unit.group:
                 self._apply(record, None, reason, now)
             else:  # it comes back with its daemon, whose failure this was
@@ -294,8 +297,9 @@ class Keeper:
     def _apply(self, record: Record, exitcode: int | None, reason: str, now: float) -> None:
         """Have the policy decide what follows from an end that nobody asked for."""
         abnormal = is_abnormal(exitcode) or record.hung
+        cause = "hung" if record.hung else short_end(exitcode) or first_line(reason)
         record.ended(now)
-        record.exitcode = exitcode
+        record.exitcode, record.cause = exitcode, cause
         decision = self._roster.policy(record).ended(record.name, abnormal=abnormal, now=now)
         if decision.gave_up:
             self._give_up(record, decision, reason, now)
@@ -307,20 +311,22 @@ class Keeper:
         self._children_ended(record, now, crashed=True)
 
     def _give_up(self, record: Record, decision: Decision, reason: str, now: float) -> None:
-        why = f"{decision.gave_up}; the last time: {first_line(reason)}"
+        shared = record.group in self.plan.groups
+        cure = f"; agentlab start group/{record.group} brings all of its group back" if shared else ""
+        why = f"{first_line(reason)}; given up: {decision.gave_up}{cure}"
         record.goal = False
         record.go("failed", now, why)
         self._roster.report(record, "given_up", why, record.exitcode)
         for name in decision.stop:
-            self._unwant(self.records[name], now, why)
+            self._unwant(self.records[name], now, f"given up with {record.name}{cure}")
 
     def _restart(self, record: Record, decision: Decision, reason: str, now: float) -> None:
         due, why = now + decision.delay, first_line(reason)
         for name in decision.stop:
             other = self.records[name]
             if other.is_alive:
-                other.halt, other.why = True, f"restarted with {record.name}"
                 other.goal = name in decision.start
+                other.halt, other.why = True, f"{'restarted' if other.goal else 'stopped'} with {record.name}"
         for name in decision.start:
             other = self.records[name]
             if not other.unit.here:

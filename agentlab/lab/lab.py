@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
-from typing import Any, Self
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Self
 
-from agentlab.errors import LabError
+from agentlab.errors import LabError, UnknownUnitError
 from agentlab.lab.client import LabClient
 from agentlab.lab.file import LabFile, read_lab
 from agentlab.lab.holding import Holding
@@ -16,9 +17,14 @@ from agentlab.lab.units import Plan, Unit
 from agentlab.runtime.nsproxy import NSProxy
 from agentlab.runtime.proxy import Proxy
 
+NOT_THERE: Final = ("stopped", "failed", "done")
+"""States that a unit stays in until somebody starts it."""
+
 
 class Lab:
     """A lab that runs: ``with Lab.from_file("lab.yml") as lab: lab["Laser"].power``. Any thread may use it.
+
+    It holds the names of its agents and services: ``list(lab)``, ``"Laser" in lab`` and ``len(lab)`` are as of a mapping.
 
     Made by :meth:`from_file`, which runs it in this process, or by :meth:`attach`, for one that ``agentlab up`` runs.
 
@@ -36,6 +42,7 @@ class Lab:
         self._client = client
         self._holding = None if file is None else Holding(file.path)
         self._proxies: dict[str, Proxy] = {}
+        self._closed = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -59,7 +66,7 @@ class Lab:
 
         Raises:
             ProblemsError: the file has problems; nothing was started (a ConfigurationError).
-            AlreadyUpError: ``agentlab up`` or another program runs it already; use :meth:`attach` (a LabError).
+            LabError: ``agentlab up`` or another program runs it already (it is an AlreadyUpError); use :meth:`attach`.
             LabStartError: a unit did not start, and why; nothing runs any more.
         """
         file = read_lab(path)
@@ -83,6 +90,7 @@ class Lab:
         """Start what is not up; arguments and errors as of :meth:`Supervisor.start`. Does nothing for an attached lab."""
         if self.supervisor is None or self._holding is None:
             return
+        self._closed = False
         self._holding.take()
         try:
             self.supervisor.start(keep_going=keep_going, timeout=timeout)
@@ -110,7 +118,11 @@ class Lab:
             self._client.down(timeout)
 
     def close(self) -> None:
-        """Stop what this process runs, or let go of an attached lab, which goes on. Twice is fine."""
+        """Stop what this process runs, or let go of an attached lab, which goes on. Twice is fine.
+
+        Afterwards there are no units to be had from it.
+        """
+        self._closed = True
         if self.supervisor is not None:
             self.stop()
         else:
@@ -119,6 +131,7 @@ class Lab:
             self._client.close()
 
     def __enter__(self) -> Self:
+        self._closed = False
         if self.supervisor is not None and not self.supervisor.is_up:
             self.start()
         return self
@@ -131,9 +144,12 @@ class Lab:
 
         Raises:
             UnknownUnitError: there is none of that name (a LookupError).
-            LabError: it is no agent or service, or not up.
+            LabError: it is no agent or service, or it is stopped or has failed, and why; or this lab is closed.
         """
         row = self._row(name)
+        if row["state"] in NOT_THERE:
+            why = f" ({row['reason']})" if row["reason"] else ""
+            raise LabError(f"{row['unit']} is {row['state']}{why}; start it with lab.start_unit({name!r})")
         with self._lock:
             known = self._proxies.get(row["unit"])
         if known is not None:
@@ -141,6 +157,29 @@ class Lab:
         proxy = self._proxy(row)
         with self._lock:
             return self._proxies.setdefault(row["unit"], proxy)
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names of the agents and services; the full one, as ``agent/Laser``, where both kinds have one of that name."""
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        """Count the agents and services."""
+        return len(self._names())
+
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is an agent or a service of that name, up or not."""
+        if not isinstance(name, str):
+            return False
+        try:
+            return bool(self._row(name)["kind"] in ("agent", "service"))
+        except UnknownUnitError:
+            return False
+
+    def _names(self) -> list[str]:
+        rows = self._rows()
+        uses = Counter(row["name"] for row in rows)
+        held = [row for row in rows if row["kind"] in ("agent", "service")]
+        return [row["name"] if uses[row["name"]] == 1 else row["unit"] for row in held]
 
     def _proxy(self, row: dict[str, Any]) -> Proxy:
         if row["kind"] not in ("agent", "service", "daemon"):
@@ -202,8 +241,13 @@ class Lab:
         assert self._client is not None
         return self._client
 
+    def _rows(self) -> list[dict[str, Any]]:
+        if self._closed:
+            raise LabError("this lab is closed; open it again with Lab.from_file() or Lab.attach()")
+        return self.status()
+
     def _row(self, name: str) -> dict[str, Any]:
-        rows = {row["unit"]: row for row in self.status()}
+        rows = {row["unit"]: row for row in self._rows()}
         units = {unit: Unit(unit, row["kind"]) for unit, row in rows.items()}
         return rows[Plan(units).resolve(name)]
 

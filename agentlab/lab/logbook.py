@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from agentlab.errors import ConfigurationError
 from agentlab.lab.logfile import RotatingFile, file_name
-from agentlab.lab.loglines import Allowance, LogRecord, StreamReader
+from agentlab.lab.loglines import Allowance, LogRecord, StreamReader, clean
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +120,7 @@ class Logbook:
 
     def write(self, unit: str, level: str, text: str) -> None:
         """Write a record about a unit that it did not write itself; returns at once."""
+        text = "\n".join(map(clean, text.split("\n")))  # it may quote what a unit said
         record = LogRecord(time.time(), unit, "supervisor", level, text)
         self._post(lambda: self._add(record))
 

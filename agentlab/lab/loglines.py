@@ -21,10 +21,14 @@ QUIET: Final = 0.2
 LEVELS: Final = {"DEBUG": 10, "INFO": 20, "OUTPUT": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 """Levels of records; OUTPUT is what a unit printed, and counts as INFO."""
 
+_OLDEST: Final = 3600.0
+_NEWEST: Final = 60.0
+"""Seconds before and after now that a record may say it is from; any other is from now."""
+
 _OPENINGS = (TRACEBACK, "Fatal Python error:", "(most recent call first):")
 _BETWEEN = ("During handling of the above exception,", "The above exception was the direct cause")
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROL = dict.fromkeys([*(c for c in range(32) if c != 9), *range(127, 160)], "\ufffd")
+_CONTROL = dict.fromkeys([*(c for c in range(32) if c != 9), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class LogRecord:
         try:
             plain = json.loads(line)
             return cls(float(plain["time"]), *(str(plain[key]) for key in ("unit", "stream", "level", "text")))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
 
 
@@ -141,7 +145,7 @@ class StreamReader:
 
     def _line(self, line: bytes, now: float, records: list[LogRecord]) -> None:
         if line.startswith(RECORD_MARK):
-            record = self._own(line[1:])
+            record = self._own(line[1:], now)
             if record is not None:
                 records += self._release()
                 records.append(record)
@@ -156,13 +160,15 @@ class StreamReader:
         elif text.strip():
             records.append(LogRecord(now, self._unit, self._stream, self._level, text))
 
-    def _own(self, data: bytes) -> LogRecord | None:
+    def _own(self, data: bytes, now: float) -> LogRecord | None:
         """Give the record that an agent has made itself; None for bytes that only look like one."""
         try:
             plain: Any = json.loads(data)
             level, text, when = str(plain["level"]), str(plain["message"]), float(plain["time"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             return None
+        if not now - _OLDEST <= when <= now + _NEWEST:  # nor NaN: what reads the log must be able to sort and to show it
+            when = now
         text = "\n".join(map(clean, text.splitlines()))
         return LogRecord(when, self._unit, "log", level if level in LEVELS else "ERROR", text)
 

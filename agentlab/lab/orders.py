@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agentlab.control.daemon import ControlDaemon
-from agentlab.errors import LabError, UnknownUnitError, nearest
+from agentlab.errors import LabError
 from agentlab.lab.client import SECURITY
 from agentlab.lab.door import Feed, LabDoor
 from agentlab.lab.places import Places
+from agentlab.lab.units import chosen
 from agentlab.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class SupervisorLike(Protocol):
         """Give a row for each unit."""
 
     def start_unit(self, name: str) -> None:
-        """Start one."""
+        """Start one, or a group's members."""
 
     def stop_unit(self, name: str) -> None:
         """Stop one."""
@@ -113,21 +114,12 @@ class RunningLab:
         }
 
     def resolve(self, name: str) -> str:
-        """Give a unit's full name from what a user wrote.
+        """Give the full name of a unit, or of a group (``group/...``), from what a user wrote.
 
         Raises:
             UnknownUnitError: there is none, or there are several.
         """
-        units = [str(row["unit"]) for row in self.rows()]
-        if name in units:
-            return name
-        found = [unit for unit in units if unit.partition("/")[2] == name]
-        if len(found) > 1:
-            raise UnknownUnitError(f"{name!r} may be {' or '.join(sorted(found))}; write it in full")
-        if not found:
-            known = units if "/" in name else {unit.partition("/")[2] for unit in units}
-            raise UnknownUnitError(f"the lab has no {name!r}{nearest(name, known)}")
-        return found[0]
+        return chosen(name, [str(row["unit"]) for row in self.rows()], self._lab.groups)
 
     def reload(self) -> dict[str, Any]:
         """Read the file again and go over to it, or raise and change nothing.

@@ -28,6 +28,9 @@ from agentlab.wire.address import SocketAddress
 
 log = logging.getLogger(__name__)
 
+_ANOTHER_PORT = "choose another port"
+"""How a name server ends what it says of a port that is taken."""
+
 
 class Writers(Protocol):
     """Where units' output goes: a logbook."""
@@ -176,7 +179,10 @@ class ProcessBackend:
         options = config.server_options()
         if config.ns_port == 0 and name in self._ports:
             options["port"] = self._ports[name]  # who knows it knows it by its first port
-        child = self._child(life, nsmain.TARGET, nsmain.dump_options(options))
+        try:
+            child = self._child(life, nsmain.TARGET, nsmain.dump_options(options))
+        except AgentStartError as error:
+            raise AgentStartError(in_the_files_words(str(error), name)) from None
         address = SocketAddress.parse(child.ready.decode())
         if config.ns_port == 0:
             self._ports[name] = address.port
@@ -257,6 +263,12 @@ class ProcessBackend:
         if address is None:
             raise AgentStartError(f"{life.unit.name} needs name server {nameserver!r}, and nobody knows where that is; start it")
         return address
+
+
+def in_the_files_words(text: str, nameserver: str) -> str:
+    """Give why a name server did not start, with the cure for a port that is taken as it is written in the lab file."""
+    cure = f"choose another ns_port; nameservers: {{{nameserver}: {{ns_port: 0}}}} takes any free one"
+    return text.replace(_ANOTHER_PORT, cure)
 
 
 def _is_in(lab: LabFile, service: str, host: Life) -> bool:

@@ -29,6 +29,7 @@ class Record:
         not_before: When it may start.
         blocked: The unit without which it cannot start, and which nobody starts.
         exitcode: Of its last life.
+        cause: Its last end that nobody asked for, in a few words; empty: there was none since somebody started it.
         info: What was told when it came up.
     """
 
@@ -45,6 +46,7 @@ class Record:
         self.not_before = 0.0
         self.blocked = ""
         self.exitcode: int | None = None
+        self.cause = ""
         self.info: dict[str, Any] = {}
         self._forget_life()
 
@@ -62,6 +64,11 @@ class Record:
     def is_up(self) -> bool:
         """Whether others may rely on it."""
         return self.state in UP
+
+    @property
+    def never_began(self) -> bool:
+        """Whether nobody has started it yet: then it came into its state at no time."""
+        return self.incarnation == 0 and self.state in ("stopped", "elsewhere")
 
     @property
     def is_watched(self) -> bool:

@@ -158,7 +158,7 @@ def _verify(
         problems = Problems()
         text = texts[Path(path)][1]
         builder = Builder(str(path), text, os.environ if environ is None else environ, problems)
-        document = Document(builder.build(), Path(path), text, builder.marks)
+        document = Document(builder.build(), Path(path), text, builder.marks, builder.quoted)
         problems.raise_if_any()
         return document
 

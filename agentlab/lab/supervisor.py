@@ -23,6 +23,7 @@ from agentlab.lab.telling import Book, Teller
 
 REPORTS_KEPT = 100
 STOP_TIMEOUT = 10.0
+_TELLING = 0.5  # seconds that whoever is told of events may take before nobody waits for it
 _LAST_GRACE = 2.0  # seconds after a deadline for the system to end what was killed
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -91,6 +92,7 @@ class Supervisor:
             text = self._why(failed) if failed else self._what_is_missing(wanted, timeout)
             self.stop()
             raise LabStartError(text)
+        self._catch_up()
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Stop everything, in reverse order, and wait for it; what is left shortly before the time is over is killed.
@@ -111,7 +113,7 @@ class Supervisor:
         with self._engine.changed:
             left = self._keeper.living()
         self._surrounding.leave()
-        self._teller.flush(1.0)
+        self._catch_up()
         if not gone and left:
             raise LabError(f"these units were killed and have not ended yet: {', '.join(left)}; see what keeps their processes")
 
@@ -119,8 +121,9 @@ class Supervisor:
         """Give a row for each unit, in the order of their start.
 
         Returns:
-            Dicts with ``unit`` (full name), ``kind``, ``name``, ``state``, ``pid``, ``since`` (seconds since 1970),
-            ``reason``, ``exitcode`` and ``signal`` (of its last end), ``restarts``, ``group``, ``restart``, ``host``,
+            Dicts with ``unit`` (full name), ``kind``, ``name``, ``state``, ``pid``, ``since`` (seconds since 1970; None: it was
+            never started), ``reason``, ``cause`` (its last end that nobody asked for, in a few words), ``exitcode`` and
+            ``signal`` (of its last end), ``restarts``, ``group``, ``daemon`` (that hosts it: services), ``restart``, ``host``,
             ``uri``, ``address`` (name servers), ``nameserver`` (the name of the one that knows it).
         """
         offset = time.time() - time.monotonic()
@@ -137,36 +140,37 @@ class Supervisor:
         return list(self._reports)
 
     def start_unit(self, name: str) -> None:
-        """Start a unit and what it needs, and wait until it is up.
+        """Start a unit, or all of a group, and what it needs, and wait until it is up.
 
         Args:
-            name: Its full name, or the bare one where that is unique. Also below.
+            name: Its full name, or the bare one where that is unique; or a group's, as ``group/pipeline`` or, where no unit
+                is called so, ``pipeline``. Also below.
 
         Raises:
             UnknownUnitError: there is none of that name.
             LabError: it did not start, and why.
         """
-        full = self._resolve(name)
-        self._engine.ask(StartUnits((full,)), self._enter)
-        self._engine.wait(lambda: self._is_at_rest(full))
-        self._check_up(full)
+        names = self._resolve(name)
+        self._engine.ask(StartUnits(names), self._enter)
+        self._wait_up(names)
 
     def stop_unit(self, name: str) -> None:
-        """Stop a unit, and wait for its end; it stays stopped until somebody starts it. What needs it goes on.
+        """Stop a unit, or all of a group, and wait for its end; it stays stopped until somebody starts it.
+
+        What needs it goes on.
 
         Raises:
             UnknownUnitError: there is none of that name.
         """
-        full = self._resolve(name)
-        self._engine.ask(StopUnits((full,)))
-        self._engine.wait(lambda: not self._has(full) or not self._keeper.records[full].is_alive)
+        names = self._resolve(name)
+        self._engine.ask(StopUnits(names))
+        self._engine.wait(lambda: not any(self._lives(each) for each in names))
 
     def restart_unit(self, name: str) -> None:
-        """Stop a unit if it is up, start it, and wait until it is up. Raises as :meth:`start_unit`."""
-        full = self._resolve(name)
-        self._engine.ask(RestartUnits((full,)), self._enter)
-        self._engine.wait(lambda: self._is_at_rest(full))
-        self._check_up(full)
+        """Stop a unit, or all of a group, if it is up, start it, and wait until it is up. Raises as :meth:`start_unit`."""
+        names = self._resolve(name)
+        self._engine.ask(RestartUnits(names), self._enter)
+        self._wait_up(names)
 
     def reload(self, new: LabFile) -> dict[str, list[str]]:
         """Go over to another lab: stop what is gone, start again what has changed, start what is new; the rest goes on.
@@ -195,9 +199,19 @@ class Supervisor:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _resolve(self, name: str) -> str:
+    def _resolve(self, name: str) -> tuple[str, ...]:
         with self._engine.changed:
-            return self._keeper.plan.resolve(name)
+            return self._keeper.plan.resolve_all(name)
+
+    def _wait_up(self, names: tuple[str, ...]) -> None:
+        self._engine.wait(lambda: all(map(self._is_at_rest, names)))
+        for name in names:
+            self._check_up(name)
+
+    def _catch_up(self) -> None:
+        """Have told what has happened: who hears of it hears it before what the caller says next."""
+        self._engine.catch_up(_TELLING)
+        self._teller.flush(_TELLING)
 
     def _reload(self, new: LabFile) -> dict[str, list[str]]:
         plan = make_plan(new, is_here)
@@ -227,8 +241,9 @@ class Supervisor:
         self.lab = new
         self._backend.use(new)
 
-    def _has(self, name: str) -> bool:
-        return name in self._keeper.records
+    def _lives(self, name: str) -> bool:
+        record = self._keeper.records.get(name)
+        return record is not None and record.is_alive
 
     def _is_at_rest(self, name: str) -> bool:
         """Tell whether a unit is where it was to go, or will not get there."""

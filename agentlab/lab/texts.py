@@ -23,6 +23,11 @@ def how_it_ended(exitcode: int | None) -> str:
     return f"ended with exit code {exitcode}"
 
 
+def short_end(exitcode: int | None) -> str:
+    """Give the end of a process in a few words; empty: nobody saw how it ended."""
+    return "" if exitcode is None else signal_name(exitcode) or f"exit code {exitcode}"
+
+
 def signal_name(exitcode: int | None) -> str | None:
     """Give the name of the signal that ended a process, or None."""
     if exitcode is None or exitcode >= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -26,6 +26,8 @@ State = Literal[
 
 ALIVE: frozenset[State] = frozenset(("starting", "running", "suspected", "stopping"))
 UP: frozenset[State] = frozenset(("running", "suspected", "done", "elsewhere"))
+GROUP = "group/"
+"""How the full name of a group begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,19 @@ class Plan:
         Raises:
             UnknownUnitError: there is none, or there are several.
         """
-        if name in self.units:
-            return name
-        found = [unit.name for unit in self.units.values() if unit.bare == name]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UnknownUnitError(f"{name!r} may be {' or '.join(sorted(found))}; write it in full")
-        known = self.units if "/" in name else {unit.bare for unit in self.units.values()}
-        raise UnknownUnitError(f"the lab has no {name!r}{nearest(name, known)}")
+        return chosen(name, self.units)
+
+    def resolve_all(self, name: str) -> tuple[str, ...]:
+        """Give the full names of the units that a user means: a group's members, or one unit, which goes before a group.
+
+        Args:
+            name: As for :meth:`resolve`; or ``group/pipeline``, or ``pipeline`` where no unit is called so.
+
+        Raises:
+            UnknownUnitError: there is none, or there are several.
+        """
+        called = chosen(name, self.units, self.groups)
+        return self.groups[called.removeprefix(GROUP)].members if called.startswith(GROUP) else (called,)
 
     def closure(self, names: Iterable[str]) -> list[str]:
         """Give these units and all that they need, in the order of their start."""
@@ -102,6 +108,32 @@ class Plan:
                 found.add(name)
                 todo.extend(need for need in self.units[name].needs if need in self.units)
         return [name for name in self.units if name in found]
+
+
+def chosen(name: str, units: Collection[str], groups: Collection[str] = ()) -> str:
+    """Give the full name of what a user means: ``agent/Laser`` or ``group/pipeline``, or the bare name where it is unique.
+
+    Args:
+        name: What the user wrote. A unit goes before a group of the same name.
+        units: Full names.
+        groups: Names of the groups that may be meant too.
+
+    Raises:
+        UnknownUnitError: there is none, or there are several.
+    """
+    if name in units:
+        return name
+    found = [unit for unit in units if unit.partition("/")[2] == name]
+    if len(found) > 1:
+        raise UnknownUnitError(f"{name!r} may be {' or '.join(sorted(found))}; write it in full")
+    if found:
+        return found[0]
+    if name.removeprefix(GROUP) in groups:
+        return GROUP + name.removeprefix(GROUP)
+    known = {*units, *(GROUP + each for each in groups)}
+    if "/" not in name:
+        known = {each.partition("/")[2] for each in known}
+    raise UnknownUnitError(f"the lab has no {name!r}{nearest(name, known)}")
 
 
 def sorted_units(units: Iterable[Unit]) -> dict[str, Unit]:

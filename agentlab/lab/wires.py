@@ -246,7 +246,8 @@ def _said(wire: Drawn, left_end: Mapping[str, str], *, known: bool) -> str:
     alias = wire.source_alias
     raise WireError(
         f"nobody says what kind of socket {wire.source}.{alias} is{nearest(alias, left_end)}; declare it, as "
-        f"`sockets: {{{alias}: PUB}}` of that agent or `binds = {{'{alias}': 'PUB'}}` of its class, or give the wire a kind:"
+        f"`sockets: {{{alias}: PUB}}` of that agent or `binds = {{'{alias}': 'PUB'}}` of its class, or write the "
+        f"wire as {{from: {wire.source}.{alias}, to: {wire.target}.{wire.target_name}, kind: PUB}}"
     )
 
 

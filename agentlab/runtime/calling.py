@@ -19,6 +19,7 @@ from agentlab.errors import (
     CallTimeoutError,
     CommunicationError,
     ConnectError,
+    ConnectionLostError,
     DeadlockError,
     NameServerError,
     RefusedError,
@@ -146,9 +147,9 @@ class Caller:
             CallTimeoutError: it could not be sent within `timeout` seconds (None: ``config['PATIENCE']``), as to a frozen agent
                 that has too much to read already; it does not run.
         """
-        timeout = config["PATIENCE"] if timeout is None else timeout
+        limit: float = config["PATIENCE"] if timeout is None else timeout
         payload = self._payload(method, args, kwargs, safe, waits=False)
-        self._until_there(lambda: self._client.cast(payload, timeout=timeout))
+        self._until_there(lambda: self._cast(method, payload, limit))
 
     def _payload(
         self,
@@ -196,11 +197,25 @@ class Caller:
                     ) from error
                 time.sleep(RETURN_STEP)
 
+    def _cast(self, method: str, payload: bytes, timeout: float) -> None:
+        try:
+            self._client.cast(payload, timeout=timeout)
+        except ConnectionLostError as error:
+            raise self._lost(method, error) from None
+
+    def _lost(self, method: str, error: ConnectionLostError) -> ConnectionLostError:
+        """Give the same error about whom the user knows, by name and not by address."""
+        text = str(error).replace(self.uri, f"{self.kind} {self.name!r}")
+        own = "" if method.startswith("_") else f" of {method}()"
+        return ConnectionLostError(text.replace("during a call", f"during a call{own}"))
+
     def _send(self, method: str, payload: bytes, safe: bool, timeout: float | None, behalf: Door | None) -> bytes:
         client = self._safe_client if safe else self._client
         watch = Watch(self.name, self.uri, self.probe, safe=safe, behalf=behalf, kind=self.kind)
         try:
             return client.call(payload, timeout=timeout, on_wait=watch.look, wait_step=watch.step)
+        except ConnectionLostError as error:
+            raise self._lost(method, error) from None
         except CallTimeoutError as error:
             if error.__cause__ is not None or timeout is None:
                 raise  # the watch's own, which says more

@@ -109,7 +109,13 @@ class ServiceCall:
 
 def _label(method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     if method in (ATTRIBUTE, GET) and args:
-        return f"reading {args[0]}"
+        return f"reading {_shown(args[0])}"
     if method in (ASSIGN, SET):
-        return f"setting {', '.join(kwargs)}"
-    return f"{method}()"
+        return f"setting {', '.join(map(_shown, list(kwargs)[:10]))}"
+    return f"{_shown(method)}()"
+
+
+def _shown(name: object) -> str:
+    """Give a name that anybody may have sent so that it can stand in a line of a log or on a terminal."""
+    text = name[:100] if isinstance(name, str) else type(name).__name__
+    return text if text.isprintable() else ascii(text)

@@ -6,6 +6,7 @@ means nothing here: what touches the object waits for its turn, and what is aske
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import threading
@@ -21,7 +22,7 @@ from agentlab.agent import local
 from agentlab.agent.faults import brief_error
 from agentlab.control.answers import Later
 from agentlab.control.auth import Peer
-from agentlab.errors import DeadlockError
+from agentlab.errors import DeadlockError, nearest
 from agentlab.services import surface
 from agentlab.services.calls import PlainCall, ServiceCall
 from agentlab.services.hosted import HostedService
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
     from agentlab.agent.door import Door
 
 log = logging.getLogger("agentlab.services")
+
+_OF_ALL = "Every service has this, whatever its class."
+_COMMON = {"ping": "()", "info": "()", "is_running": "()", GET: "(name)", SET: "(**values)"}
+"""What every service has, unless its class has methods of these names, and how it is called."""
 
 
 class ServiceDoor(PayloadDoor):
@@ -65,6 +70,7 @@ class ServiceDoor(PayloadDoor):
             "_wiring": list,
             "_info": self._info,
             "_ping": lambda: "pong",
+            "_portrait": self._portrait,
         }
         self._unless_own: dict[str, Callable[..., Any]] = {
             "ping": lambda: "pong",
@@ -200,6 +206,35 @@ class ServiceDoor(PayloadDoor):
             "state": service.state,
         }
 
+    def _portrait(self, name: str | None = None) -> dict[str, Any]:
+        """Give what the service is and can do, as an agent's door does, or one method or attribute of it."""
+        row, kind = self.service.row(), self.service.kind
+        if name is not None:
+            return self._member(name)
+        members = self._document() if kind is not None else self._names()
+        methods = set(self._names())
+        return {
+            "name": self._name,
+            "kind": "service",
+            "class": row["class"] if kind is None else f"{kind.__module__}.{kind.__qualname__}",
+            "doc": "" if kind is None else inspect.cleandoc(kind.__doc__ or ""),
+            **{key: row[key] for key in ("description", "tags", "instancemode", "state", "reason")},
+            "methods": [self._member(member) for member in members if member in methods],
+            "attributes": [self._member(member) for member in members if member not in methods],
+            "sockets": [],
+        }
+
+    def _member(self, name: str) -> dict[str, Any]:
+        kind = self.service.kind
+        if kind is None or (name in self._names() and not hasattr(kind, name)):
+            if name not in self._names():
+                self.service.check()
+                raise AttributeError(f"service {self._name!r} has no method {name!r}{nearest(name, self._names())}")
+            return {"name": name, "signature": _COMMON[name], "doc": _OF_ALL, "own": False}
+        if name not in (known := self._document()):
+            raise AttributeError(f"service {self._name!r} has no method or attribute {name!r}{nearest(name, known)}")
+        return surface.portrait(kind, name)
+
     def _document(self, name: str | None = None) -> Any:
         kind = self.service.kind
         if kind is None:
@@ -209,7 +244,7 @@ class ServiceDoor(PayloadDoor):
             own = surface.public_names(kind, None if instance is None else instance.object)
             return sorted({*own, *self._names()})
         if name in (*self._unless_own, GET, SET) and not hasattr(kind, name):
-            return "Every service has this, whatever its class.", []
+            return _OF_ALL, []
         return surface.document(kind, name)
 
     def _info(self) -> dict[str, Any]:

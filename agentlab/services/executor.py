@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from agentlab.control.remote_errors import traceback_text
 from agentlab.errors import AgentLabError, AgentStoppedError
 
 log = logging.getLogger(__name__)
@@ -122,8 +123,8 @@ class Executor:
                 self._running[me] = job, time.monotonic()
             try:
                 job.run()
-            except BaseException:  # a job of ours answers whatever a user's code raises; the thread must outlive even that
-                log.exception("%s of %s failed", job.label, self._name)
+            except BaseException as error:  # noqa: BLE001 - a job answers whatever a user's code raises; the thread outlives all
+                log.error("%s of %s failed:\n%s", job.label, self._name, traceback_text(error))  # noqa: TRY400 - may raise
             with self._change:
                 del self._running[me]
             del job  # a thread that waits keeps nothing alive

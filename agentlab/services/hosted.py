@@ -204,9 +204,9 @@ class HostedService:
             if self._run is not run or self.state not in (STARTING, FAILED):
                 return  # it was stopped or started again meanwhile
             self._set(state, why)
-        if state == FAILED:
-            log.error("service %r has failed: %s", self.name, why, exc_info=error if _is_users(error) else None)
         self._on_change(self)
+        if state == FAILED:  # last: the text of a user's exception may raise whatever it likes
+            log.error("service %r has failed: %s", self.name, why, exc_info=error if _is_users(error) else None)
 
     def _lateness(self, run: Run, timeout: float) -> str:
         if self._shared is not None and not run.running():

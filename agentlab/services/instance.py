@@ -7,6 +7,7 @@ import inspect
 import logging
 from typing import Any
 
+from agentlab.control.remote_errors import traceback_text
 from agentlab.errors import ConfigurationError, nearest
 from agentlab.services import surface
 
@@ -73,13 +74,19 @@ class Instance:
                 if callable(function):
                     try:
                         self._finish(function())
-                    except BaseException:  # the user's code; the others are to be closed all the same
-                        log.exception("%s() of service %r failed", name, self._name)
+                    except BaseException as error:  # noqa: BLE001 - the user's code; the others are to be closed all the same
+                        self._not_closed(f"{name}()", error)
                     break
         del thing  # whatever it does when it is forgotten, it does in this thread
         runner, self._runner = self._runner, None
         if runner is not None:
-            runner.close()
+            try:
+                runner.close()
+            except BaseException as error:  # noqa: BLE001 - a task of the user's that was left
+                self._not_closed("a task", error)
+
+    def _not_closed(self, what: str, error: BaseException) -> None:
+        log.error("%s of service %r failed:\n%s", what, self._name, traceback_text(error))
 
     def _call(self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         function = self._found(method)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -13,6 +14,14 @@ from agentlab.services.place import Call, Done, Place, Recipe, import_class
 
 MOST_SESSIONS = 256
 """Clients that one service may have at a time."""
+
+
+def _key(token: str, connection: int) -> bytes | int:
+    """Give what a client is known by: its token, or where it has none its connection, which no token can be taken for.
+
+    Of the token a digest, as tokens may be of any length and are kept.
+    """
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest() if token else connection
 
 
 @dataclass(eq=False)
@@ -36,7 +45,7 @@ class SessionRun:
     ) -> None:
         self._recipe, self._executor, self._shared, self._is_connected = recipe, executor, shared, is_connected
         self._lock = threading.Lock()
-        self._sessions: dict[str, _Session] = {}
+        self._sessions: dict[bytes | int, _Session] = {}
         self._ending: list[Place] = []
         self._over = False
 
@@ -46,7 +55,7 @@ class SessionRun:
 
     def submit(self, call: Call, token: str, connection: int) -> None:
         """Have a call run by the instance of its client."""
-        place, problem = self._place(token or f"connection {connection}", connection)
+        place, problem = self._place(_key(token, connection), connection)
         if place is not None:
             place.submit(call)
         else:
@@ -57,8 +66,9 @@ class SessionRun:
     def attach(self, token: str, connection: int) -> None:
         """Note that a client has one more connection."""
         with self._lock:
-            if not self._over and token and (token in self._sessions or len(self._sessions) < MOST_SESSIONS):
-                self._sessions.setdefault(token, _Session()).connections.add(connection)
+            key = _key(token, connection)
+            if not self._over and token and (key in self._sessions or len(self._sessions) < MOST_SESSIONS):
+                self._sessions.setdefault(key, _Session()).connections.add(connection)
         if not self._is_connected(connection):
             self.disconnected(connection)
 
@@ -66,10 +76,10 @@ class SessionRun:
         """Close the instances of clients that have no connection any more."""
         with self._lock:
             over = []
-            for token, session in list(self._sessions.items()):
+            for key, session in list(self._sessions.items()):
                 session.connections.discard(connection)
                 if not session.connections:
-                    del self._sessions[token]
+                    del self._sessions[key]
                     over += [session.place] if session.place is not None else []
             self._ending = [place for place in self._ending if not place.join(0.0)] + over
         for place in over:
@@ -108,15 +118,15 @@ class SessionRun:
         with self._lock:
             return [session.place for session in self._sessions.values() if session.place is not None]
 
-    def _place(self, token: str, connection: int) -> tuple[Place | None, str]:
+    def _place(self, key: bytes | int, connection: int) -> tuple[Place | None, str]:
         with self._lock:
             if self._over:
                 return None, "has stopped; start it again"
-            session = self._sessions.get(token)
+            session = self._sessions.get(key)
             if session is None:
                 if len(self._sessions) >= MOST_SESSIONS:
                     return None, f"has {MOST_SESSIONS} clients already; release one, or use instancemode 'single'"
-                session = self._sessions[token] = _Session()
+                session = self._sessions[key] = _Session()
             session.connections.add(connection)
             if session.place is None or session.place.problem is not None:  # a constructor that failed is tried again
                 failed, session.place = session.place, Place(self._recipe, self._executor(), shared=self._shared)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 from typing import Any
 
+from agentlab.agent.describe import signature_text
 from agentlab.errors import ConfigurationError, nearest
 
 Parameters = list[tuple[str, int, str | None]]
@@ -65,17 +66,33 @@ def document(kind: type, name: str) -> tuple[str, Parameters]:
     """
     if name not in method_names(kind):
         raise AttributeError(f"{kind.__qualname__} has no method {name!r}{nearest(name, method_names(kind))}")
-    function = getattr(kind, name)
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):  # some builtins have none
-        parameters = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
-    static = inspect.getattr_static(kind, name)
-    if parameters and not isinstance(static, (classmethod, staticmethod)):
-        parameters = parameters[1:]  # the instance
     empty = inspect.Parameter.empty
+    parameters = _signature(kind, name).parameters.values()
     described = [(p.name, int(p.kind), None if p.default is empty else repr(p.default)) for p in parameters]
-    return inspect.getdoc(function) or "", described
+    return inspect.getdoc(getattr(kind, name)) or "", described
+
+
+def portrait(kind: type, name: str) -> dict[str, Any]:
+    """Give what a method or an attribute is, as :func:`agentlab.agent.describe.portrait` gives it; no value of an attribute."""
+    static = inspect.getattr_static(kind, name, None)
+    if _is_property(static):
+        return {"name": name, "type": "property", "value": None, "doc": inspect.getdoc(static) or ""}
+    if not _is_method(static):
+        return {"name": name, "type": "", "value": None, "doc": ""}
+    doc = inspect.getdoc(getattr(kind, name)) or ""
+    return {"name": name, "signature": signature_text(_signature(kind, name)), "doc": doc, "own": True}
+
+
+def _signature(kind: type, name: str) -> inspect.Signature:
+    """Give the signature of a method without its instance."""
+    try:
+        signature = inspect.signature(getattr(kind, name))
+    except (TypeError, ValueError):  # some builtins have none
+        return inspect.Signature([inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)])
+    parameters = list(signature.parameters.values())
+    if parameters and not isinstance(inspect.getattr_static(kind, name), (classmethod, staticmethod)):
+        parameters = parameters[1:]  # the instance
+    return signature.replace(parameters=parameters)
 
 
 def _public(kind: type) -> list[str]:

@@ -87,6 +87,9 @@ class Builder:
         self.marks: dict[Path, tuple[Position, Position]] = {}
         self._file, self._environ, self._problems = file, environ, problems
         self._text, self._lines = text, Lines(text)
+        self.quoted: dict[Path, bool] = {}
+        """Where a whole ``${NAME}`` in quotes became text that looks like a number, and whether it stands within [] or {}."""
+        self._flow = 0
         self._seen: set[int] = set()
         self._open: list[int] = []
         self._repeated = 0
@@ -111,7 +114,10 @@ class Builder:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (1, 1) if mark is None else self._lines.at(mark.index)
-            raise ProblemsError([Problem(self._file, line, column, "", _syntax(error))]) from None
+            text = _syntax(error)
+            if mark is not None and self._text[max(0, mark.index - 1) : mark.index + 1] == "${":
+                text += "; within [] and {}, ${...} needs quotes, and then is text: write it in block style, without quotes"
+            raise ProblemsError([Problem(self._file, line, column, "", text)]) from None
         except yaml.YAMLError as error:
             raise ProblemsError([Problem(self._file, 1, 1, "", f"not YAML: {' '.join(str(error).split())}")]) from None
         finally:
@@ -128,6 +134,8 @@ class Builder:
         if self._repeated > MAX_REPEATED:
             raise self._fatal(path, written, f"found aliases for more than {MAX_REPEATED} values; write out what is meant")
         self._open.append(id(node))
+        in_brackets = getattr(node, "flow_style", None) is True
+        self._flow += in_brackets
         try:
             if isinstance(node, yaml.MappingNode):
                 return self._mapping(node, path)
@@ -135,6 +143,7 @@ class Builder:
                 return self._sequence(node, path)
             return self._scalar(node, path)
         finally:
+            self._flow -= in_brackets
             self._open.pop()
 
     def _mapping(self, node: Any, path: Path) -> dict[Any, Any]:
@@ -206,6 +215,8 @@ class Builder:
                 return tagged_scalar(node.written_tag, text)
             if node.style is None and (whole or text == written):
                 return plain_scalar(text)
+            if whole and isinstance(plain_scalar(text), (int, float)):
+                self.quoted[path] = self._flow > 0
         except UnicodeEncodeError:
             self._problem(path, node, "found half of a character, \\ud800 to \\udfff; write the whole of it")
             return None

@@ -39,12 +39,15 @@ class Document:
         path: The file.
         text: What stands in it.
         marks: Path of each value to line and column of its key and of itself.
+        quoted: Path of each value that is all one ``${NAME}`` in quotes, and so text, though it looks like a number; to
+            whether it stands within ``[]`` or ``{}``, where YAML allows no other way.
     """
 
     data: Any
     path: Path
     text: str
     marks: Mapping[tuple[Any, ...], tuple[Position, Position]] = field(repr=False)
+    quoted: Mapping[tuple[Any, ...], bool] = field(default_factory=dict, repr=False)
 
     def mark(self, path: Sequence[Any]) -> Mark:
         """Give the place of the key at a path, of an item of a list that of its value.
@@ -96,7 +99,7 @@ def read_yaml(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None
     builder = Builder(str(file), text, os.environ if environ is None else environ, problems)
     data = builder.build()
     problems.raise_if_any()
-    return Document(data, file, text, builder.marks)
+    return Document(data, file, text, builder.marks, builder.quoted)
 
 
 def _read(file: Path) -> bytes:

@@ -21,6 +21,7 @@ log = logging.getLogger("agentlab.yamlfile")
 M = TypeVar("M", bound=pydantic.BaseModel)
 
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})
+_QUOTES = "; take the quotes away"
 _WRAPPINGS = ("function-", "constrained-", "nullable", "lax-or-strict", "json-or-python")
 _RANGES = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 
@@ -70,7 +71,9 @@ def validate(
     if not errors:
         return model.model_validate(data)
     for at, text in _told(model, data, errors):
-        problems.add(document, (*path, *at), text)
+        needed = document.quoted.get((*path, *at))  # YAML has no ${...} without quotes there
+        cure = "; write it in block style, without quotes" if needed else _QUOTES
+        problems.add(document, (*path, *at), text.removesuffix(_QUOTES) + cure if text.endswith(_QUOTES) else text)
     return None
 
 
@@ -218,7 +221,7 @@ def _found_and_allowed(value: Any, annotation: Any, metadata: tuple[Any, ...]) -
         if close:
             return f"{text}; did you mean {close[0]!r}?"
         if allowed.startswith(("number", "whole number")) and value.strip().lstrip("+-").replace(".", "", 1).isdigit():
-            return f"{text}; take the quotes away"
+            return text + _QUOTES
     elif isinstance(value, (int, float)) and not isinstance(value, bool) and allowed.startswith("text"):
         return f"{text}; put it in quotes"
     return text

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -16,6 +17,8 @@ import pytest
 from agentlab import Proxy
 from agentlab.cli.labs import age, first_line, size
 from agentlab.cli.main import app
+from agentlab.cli.ps import why
+from agentlab.cli.up import not_running
 from agentlab.cli.verbs import Verbs
 from agentlab.lab.client import LabClient, wait_for_end
 from agentlab.lab.holding import Holding
@@ -289,6 +292,54 @@ def test_tables_fit_80_columns(run, fake):
     shown = {row["unit"]: row for row in json.loads(run("ps", "--json").out)}
     assert shown.keys() == units.keys()
     assert all(row["rss"] > 0 and row["cpu"] >= 0 for row in shown.values())
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"state": "running", "cause": "SIGKILL", "reason": ""}, "SIGKILL; started again"),
+        (
+            {"state": "failed", "cause": "exit code 3", "reason": "ended with exit code 3; given up: a ended"},
+            "exit code 3; given up",
+        ),
+        ({"state": "failed", "cause": "exit code 3", "reason": "ended with exit code 3"}, "exit code 3; not started again"),
+        ({"state": "stopped", "cause": "", "reason": "given up with agent/b; agentlab start group/g"}, "given up with agent/b"),
+        ({"state": "running", "cause": "", "reason": ""}, ""),
+        ({"state": "failed", "reason": f"{'x' * 99}\nmore"}, f"{'x' * 45}..."),
+    ],
+)
+def test_a_reason_in_a_few_words(row, said):
+    assert why(row) == said
+
+
+def test_what_does_not_run_though_it_should():
+    rows = [
+        {"unit": "agent/a", "state": "running", "since": 1.0},
+        {"unit": "agent/b", "state": "failed", "since": 1.0},
+        {"unit": "agent/c", "state": "stopped", "since": 1.0, "reason": "given up with agent/b"},
+        {"unit": "agent/d", "state": "stopped", "since": 1.0, "reason": ""},
+        {"unit": "agent/e", "state": "stopped", "since": None, "reason": ""},
+    ]
+    bad, idle = not_running(rows)
+    assert [row["unit"] for row in bad] == ["agent/b", "agent/c"] and idle == ["agent/d"]
+
+
+def test_up_names_what_does_not_run_of_a_lab_that_is_up(run, fake):
+    fake.supervisor.rows["agent/Laser"] = "stopped"
+    outcome = run("up")
+    assert outcome.code == 0 and "stopped, and left so: agent/Laser; agentlab start NAME" in outcome.out
+    fake.supervisor.rows["agent/Bad"] = "failed"
+    assert "agent/Bad is not up: failed; see agentlab logs agent/Bad" in complaint(run("up"), 1)
+
+
+def test_a_group_by_its_name(run, fake, monkeypatch):
+    status = fake.supervisor.status
+    fake.supervisor.lab.groups["g"] = SimpleNamespace(strategy="one_for_all", members=["Laser"])
+    monkeypatch.setattr(fake.supervisor, "status", lambda: [{**row, "group": "g", "daemon": "daemon/d"} for row in status()])
+    assert run("stop", "g").out == "group/g is stopped\n"
+    assert fake.supervisor.done[-1] == ("stop_unit", "group/g")
+    assert "  agent/Laser is running" in run("status", "g").out
+    assert "it is bad; see agentlab logs daemon/d" in complaint(run("start", "Bad"), 1)
 
 
 def test_a_unit_in_full(run, fake):

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
@@ -16,6 +17,7 @@ import pytest
 
 from agentlab import Agent, run_agent, run_nameserver
 from agentlab.cli.completion import complete_attribute, complete_name, complete_publisher
+from agentlab.cli.peers import _cure
 from agentlab.cli.tables import bytes_text, rate_text, since_text
 from agentlab.runtime.child import start_child
 from agentlab.runtime.daemonmain import TARGET, dump_daemon
@@ -87,6 +89,20 @@ class Shelf:
     def lose(self):
         raise KeyError("no such book")
 
+    def count(self, rows: list[int], seconds: float = 1.0) -> int:
+        time.sleep(seconds)
+        return len(rows)
+
+    @property
+    def length(self):
+        """In metres."""
+        return 2.0
+
+
+class Burnt(Shelf):
+    def __init__(self):
+        raise OSError("it is ashes")
+
 
 @pytest.fixture(scope="module")
 def lab():
@@ -94,7 +110,9 @@ def lab():
     address = str(server.addr())
     run_agent("Axis", base=Axis)
     run_agent("Watcher", base=Watcher)
-    spec = DaemonSpec(name="default", nameservers=[address], services=[ServiceSpec("shelf", Shelf)])
+    shelf = ServiceSpec("shelf", Shelf, description="Of the library.", tags=["books", "paper"])
+    services = [shelf, ServiceSpec("burnt", Burnt)]
+    spec = DaemonSpec(name="default", nameservers=[address], services=services)
     daemon = start_child(TARGET, dump_daemon(spec), name="default")
     yield SimpleNamespace(address=address)
     daemon.terminate()
@@ -151,9 +169,60 @@ def test_describe_one_method_or_attribute(run):
 def test_describe_a_service(run):
     shown = run("describe", "shelf")
     assert shown.code == 0 and widest(shown.out) <= 80
-    assert "service of class Shelf" in shown.out and "find(title, *, limit=5)  Find a book." in shown.out
+    for text in (
+        "shelf: service of class tests.cli.test_observe.Shelf",
+        "description: Of the library.",
+        "tags: books, paper",
+        "instancemode: single",
+        "A shelf of books.",
+        "find(title, *, limit=5)  Find a book.",
+        "count(rows: list[int], seconds: float = 1.0) -> int",
+        "length  (property) In metres.",
+    ):
+        assert text in shown.out
+    assert "get_attr" not in shown.out and "set_attr(**values)" in run("describe", "shelf", "--all").out
+    assert [method["name"] for method in json.loads(run("describe", "shelf", "--json").out)["methods"]] == [
+        "count",
+        "find",
+        "lose",
+    ]
     assert run("describe", "shelf.find").out.startswith("shelf.find(title, *, limit=5)\n")
+    assert run("describe", "shelf.length").out == "shelf.length: property\n\n  In metres.\n"
     assert "did you mean 'find'" in complaint(run("describe", "shelf.fnid"), 2)
+
+
+# --- services that have failed, agents that go away ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "args", [["call", "burnt", "find"], ["call", "burnt", "find", "1"], ["get", "burnt.rows"], ["set", "burnt.owner", "me"]]
+)
+def test_a_service_that_has_failed_tells_why(run, args):
+    assert "service 'burnt' has failed: OSError: it is ashes; mend it" in complaint(run(*args), 1)
+
+
+def test_describe_a_service_that_has_failed(run):
+    assert "state: failed: OSError: it is ashes" in run("describe", "burnt").out
+
+
+def test_who_does_not_answer_is_called_what_it_is(run, monkeypatch, tmp_path):
+    assert "service 'shelf' did not answer count() within 0.05 s" in complaint(
+        run("call", "shelf", "count", "[1]", "0.5", "--timeout", "0.05"), 1
+    )
+    run_agent("Shortlived", base=Axis)
+    gone = complaint(run("call", "Shortlived", "kill"), 1)
+    assert "agent 'Shortlived' went away during a call of kill()" in gone and "PYRO" not in gone
+    assert gone.endswith("the call may have run: see agentlab ls")
+
+
+def test_what_to_look_at_where_somebody_has_gone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AGENTLAB_NAMESERVER_ADDRESS", raising=False)
+    assert _cure("Laser", None, None) == "agentlab ls"
+    (tmp_path / "lab.yml").touch()
+    assert _cure("Laser", None, None) == "agentlab status Laser"
+    assert _cure("Laser", None, Path("x.yml")) == "agentlab status Laser --file x.yml"
+    assert _cure("Laser", "127.0.0.1:1", None) == "agentlab ls"
 
 
 # --- get, set, call -----------------------------------------------------------------------------------------------
@@ -195,6 +264,12 @@ def test_get_and_set_of_a_service(run):
         (["call", "Axis", "move", "distance=1", "distance=2"], 2, "'distance' is given twice"),
         (["call", "shelf", "lose"], 1, "shelf.lose() raised KeyError"),
         (["call", "shelf", "lsoe", "1"], 2, "did you mean 'lose'"),
+        (
+            ["call", "Axis", "mvoe"],
+            2,
+            "did you mean 'move'? known names: 'fresh', 'humidity', 'move', 'publish', 'speed', 'take',",
+        ),
+        (["call", "shelf", "lsoe"], 2, "known names: 'count', 'find', 'length', 'lose', 'owner', 'rows', 'get_attr'"),
     ],
 )
 def test_what_cannot_be(run, args, code, says):
@@ -336,6 +411,12 @@ def test_graph_of_a_lab_file_runs_nothing(run, tmp_path, monkeypatch):
     )
     assert "└─ power  PUB/SUB  → Scan.on_power" in run("graph", "--lab", tmp_path / "lab.yml").out
     assert run("graph", "--lab", tmp_path / "nothing.yml").code == 2
+    (tmp_path / "mylab.py").write_text("raise ImportError('a driver of another machine')")
+    assert run("graph", "--lab", tmp_path / "lab.yml").code == 2
+    (tmp_path / "lab.yml").write_text((tmp_path / "lab.yml").read_text().replace("wires:", "x-wires:"))
+    assert "not wired: Meter, Scan" in run("graph", "--lab", tmp_path / "lab.yml", "--no-import").out
+    assert "--lab FILE" in complaint(run("graph", "--no-import"), 2)
+    assert "give one of them" in complaint(run("graph", "--lab", "lab.yml", "-f", "lab.yml"), 2)
 
 
 # --- completion, the name server of a lab -------------------------------------------------------------------------
@@ -365,22 +446,59 @@ def test_the_shell_is_given_names(lab):
 
 
 def test_the_name_server_of_the_lab_that_runs_here(lab, tmp_path, monkeypatch):
+    from agentlab.cli import options
     from agentlab.cli.options import DEFAULT_ADDRESS, nameserver
+    from agentlab.errors import ConfigurationError, LabDownError, LabError
     from agentlab.lab.client import LabClient
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AGENTLAB_NAMESERVER_ADDRESS", raising=False)
     assert nameserver(None) == DEFAULT_ADDRESS
     (tmp_path / "lab.yml").write_text("version: 1\n")
-    assert nameserver(None) == DEFAULT_ADDRESS  # it does not run
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(options, "DEFAULT_PORT", listener.getsockname()[1])
+        with pytest.raises(LabDownError, match=r"^the lab of lab.yml is not up; start it with: agentlab up$"):
+            nameserver(None)
+        listener.listen()
+        assert nameserver(None) == DEFAULT_ADDRESS  # the lab does not run, and somebody serves there
+    with pytest.raises(LabDownError, match=r"agentlab up .*lab.yml$"):
+        nameserver(None, tmp_path / "lab.yml")
     monkeypatch.setattr(LabClient, "info", lambda self: {"nameservers": {"other": "127.0.0.1:1", "default": lab.address}})
     assert nameserver(None) == lab.address
-    monkeypatch.setattr(LabClient, "info", lambda self: {"nameservers": {"other": "127.0.0.1:1"}})
+    monkeypatch.setattr(LabClient, "info", lambda self: {"nameservers": {"other": "127.0.0.1:1", "default": None}})
     assert nameserver(None) == "127.0.0.1:1"
-    monkeypatch.setattr(LabClient, "info", lambda self: {"nameservers": {}})
-    assert nameserver(None) == DEFAULT_ADDRESS
     monkeypatch.setenv("AGENTLAB_NAMESERVER_ADDRESS", "127.0.0.1:2")
     assert nameserver(None) == "127.0.0.1:2"
     assert nameserver("127.0.0.1:3") == "127.0.0.1:3"
+    assert nameserver(None, Path("lab.yml")) == "127.0.0.1:1"  # what is said goes before what is set
+    with pytest.raises(ConfigurationError, match="give one of them"):
+        nameserver("127.0.0.1:3", Path("lab.yml"))
+    monkeypatch.setattr(LabClient, "info", lambda self: {"nameservers": {}})
+    with pytest.raises(LabError, match="no name server of the lab of lab.yml is up"):
+        nameserver(None, Path("lab.yml"))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["ls"],
+        ["get", "Axis.speed"],
+        ["set", "Axis.speed", "2.5"],
+        ["call", "Axis", "ping"],
+        ["watch", "Axis.position", "-n", "1"],
+        ["top", "-n", "1", "-i", "0.1"],
+        ["describe", "Axis"],
+        ["ping", "Axis"],
+        ["graph"],
+    ],
+)
+def test_a_lab_is_named_by_its_file(run, lab, monkeypatch, args):
+    from agentlab.lab.client import LabClient
+
+    monkeypatch.delenv("AGENTLAB_NAMESERVER_ADDRESS")
+    monkeypatch.setattr(LabClient, "info", lambda self: {"nameservers": {self.shown: lab.address}})
+    assert run(*args, "-f", "elsewhere.yml").code == 0
 
 
 def test_a_verb_imports_nothing_of_the_others():

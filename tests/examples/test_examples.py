@@ -216,8 +216,8 @@ EXPECTED = {
 STDERR = {  # of examples about errors: what agents log there, without the tracebacks
     "reading_errors": [
         "ERROR [TIME] (Laser): call of shine() raised InterlockError: the door of the laboratory is open",
-        "ERROR [TIME] (Laser): a handler raised ValueError: this laser emits from 1500 to 1600 nm, not 800",
-        "ERROR [TIME] (Laser): a handler raised ZeroDivisionError: division by zero",
+        "ERROR [TIME] (Laser): handler tune() raised ValueError: this laser emits from 1500 to 1600 nm, not 800",
+        "ERROR [TIME] (Laser): handler <lambda> raised ZeroDivisionError: division by zero",
     ],
 }
 

@@ -2,7 +2,12 @@
 
 import pytest
 
-from tests.lab.written import lab, one_problem, problems
+from agentlab import Agent
+from agentlab.lab.check import notes
+from agentlab.lab.facts import _class_facts
+from agentlab.lab.sources import load
+from agentlab.yamlfile.problems import Problems
+from tests.lab.written import lab, one_problem, problems, write
 
 A = "{class: m.C}"
 S = "{module: m, classname: C}"
@@ -295,6 +300,55 @@ def test_what_is_allowed_but_perhaps_not_meant_is_noted(tmp_path):
         "2:28: nameservers.spare: is used by nobody in this lab",
         "3:18: daemons.e: hosts no service",
         "5:36: agents.A.sockets.x: a PULL socket needs a handler: give it one, unless on_init binds it",
+    ]
+
+
+class Oven(Agent):
+    unit: str
+    limit = 300.0
+
+    def on_init(self):
+        self.warm = self.stage * 2
+
+    @property
+    def heat(self):
+        return [self.inner for _ in "x"]
+
+
+class Bare(Agent):
+    on_error = "stop"
+
+    def on_init(self):
+        self.x = 1
+
+
+def test_an_attribute_that_a_class_does_not_have_is_noted_where_it_declares_some(tmp_path):
+    attributes = "{unti: C, limit: 1, warm: 1, stage: 1, inner: 1}"
+    path = write(tmp_path, f"agents: {{A: {{class: m.O, attributes: {attributes}}}, B: {{class: m.B, attributes: {{any: 1}}}}}}")
+    found = Problems()
+    sources = load(path, found, {})
+    facts = {f"m:{cls.__name__[0]}": _class_facts(cls, frozenset()) for cls in (Oven, Bare)}
+    (note,) = notes(sources, facts)
+    assert str(note).partition("lab.yml:")[2] == (
+        "1:39: agents.A.attributes.unti: O has no attribute 'unti'; did you mean 'unit'? known names: 'limit', 'unit'"
+    )
+    assert [*notes(sources)] == []
+
+
+def test_a_number_from_the_environment_that_quotes_make_text_is_noted(tmp_path):
+    text = """
+    agents:
+      A:
+        class: m.C
+        attributes: {a: "${N}", b: "${WORD}", c: "x${N}", d: ["${N:5}"]}
+    services: {s: {module: m, classname: C, parameters: {p: '${N}'}}}
+    """
+    said = "is text because of its quotes: '4.5'; for a number write it in block style, without quotes"
+    found = lab(tmp_path, text, environ={"N": "4.5", "WORD": "w"})
+    assert [str(note).partition("lab.yml:")[2] for note in found.notes] == [
+        f"5:21: agents.A.attributes.a: {said}",
+        f"5:59: agents.A.attributes.d[0]: {said}",
+        f"6:57: services.s.parameters.p: {said}",
     ]
 
 

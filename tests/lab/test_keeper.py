@@ -160,7 +160,7 @@ def test_repeated_crashes_wait_and_then_the_unit_is_given_up_and_says_why():
         assert world.state("a") == "running"
     world.crash("a", 3)
     assert world.state("a") == "failed"
-    expected = "agent/a ended 6 times within 10 s; allowed are 5 restarts; the last time: ended with exit code 3"
+    expected = "ended with exit code 3; given up: agent/a ended 6 times within 10 s; allowed are 5 restarts"
     assert world.reason("a") == expected
     assert world.events("a")[-2:] == ["crashed", "given_up"]
     world.start("a")  # a person may try again, from nothing
@@ -227,7 +227,40 @@ def test_a_group_that_is_given_up_stops_as_a_whole():
     world.crash("b")
     assert sorted(world.log) == ["stop a", "stop c"]
     assert world.states() == {"a": "stopped", "b": "failed", "c": "stopped"}
-    assert world.reason("a").startswith("group 'g', last agent/b, ended 2 times within 10 s; allowed are 1 restart;")
+    cure = "; agentlab start group/g brings all of its group back"
+    assert world.reason("a") == f"given up with agent/b{cure}"
+    assert world.reason("b").startswith("killed by SIGKILL; given up: group 'g', last agent/b, ended 2 times within 10 s; ")
+    assert world.reason("b").endswith(f"allowed are 1 restart{cure}")
+    for name in world.keeper.plan.resolve_all("g"):
+        world.start(name)
+    assert set(world.states().values()) == {"running"}
+
+
+def test_a_group_has_a_name_too_and_a_unit_goes_before_it():
+    groups = [Group("g", ("agent/a", "agent/b")), Group("a", ("agent/b",))]
+    the_plan = plan("a", "b", "c", groups=groups)
+    both = ("agent/a", "agent/b")
+    assert the_plan.resolve_all("g") == the_plan.resolve_all("group/g") == both
+    assert the_plan.resolve_all("a") == ("agent/a",)
+    assert the_plan.resolve_all("group/a") == ("agent/b",)
+    for wrong, near in (("gg", "'g'"), ("group/gg", "'group/g'")):
+        with pytest.raises(UnknownUnitError, match=f"the lab has no '{wrong}'; did you mean {near}"):
+            the_plan.resolve_all(wrong)
+
+
+def test_who_goes_along_is_told_why_and_who_never_began_is_not_told_of():
+    restarts = {"a": "permanent", "b": "temporary"}
+    units = [agent(name, restart=kind) for name, kind in restarts.items()]
+    world = World(plan(*units, agent("c", "d"), "d", groups=[Group("g", ("agent/a", "agent/b"), "one_for_all")]))
+    world.start("a", "b")
+    world.crash("a", 3)
+    assert world.states()["b"] == "stopped" and world.reason("b") == "stopped with agent/a"
+    assert world.keeper.records["agent/a"].cause == "exit code 3"
+    assert world.keeper.records["agent/c"].never_began and not world.keeper.records["agent/b"].never_began
+    world.refuses.add("d")
+    world.start("c")
+    world.shutdown()
+    assert "stopped" in world.events("a") and world.events("c") == []
 
 
 def test_a_restart_that_fails_counts_as_one_more_failure():

@@ -165,6 +165,9 @@ def test_what_an_agent_cannot_be(tmp_path, entry, said):
     [
         ("daemons: {d: {port: 65536}}", "1:15: daemons.d.port: found 65536, allowed are whole numbers from 0 to 65535"),
         ("daemons: {d: {port: '80'}}", "take the quotes away"),
+        ("daemons: {d: {port: '${P:80}'}}", "allowed are whole numbers from 0 to 65535; write it in block style, without quotes"),
+        ("daemons:\n  d:\n    port: '${P:80}'", "take the quotes away"),
+        ("daemons: {d: {port: ${P:80}}}", "needs quotes, and then is text: write it in block style, without quotes"),
         ("daemons: {d: {port: 80.5}}", "daemons.d.port: found 80.5"),
         ("daemons: {d: {servertype: threads}}", "did you mean 'thread'?"),
         ("services: {s: {classname: C}}", "services.s.module: is missing"),

@@ -12,8 +12,10 @@ import pytest
 from agentlab.agent.pulse import PulseState
 from agentlab.errors import ConfigurationError, LabError, LabStartError, UnknownUnitError
 from agentlab.lab.file import LabFile
+from agentlab.lab.lab import Lab
 from agentlab.lab.messages import Exited, Started, StartFailed
 from agentlab.lab.model import AgentModel, GroupModel
+from agentlab.lab.processes import in_the_files_words
 from agentlab.lab.supervisor import Supervisor
 from agentlab.nameserver.config import NameServerConfig
 from agentlab.settings import NAMESERVER_VARIABLE, config
@@ -138,10 +140,12 @@ def test_a_row_says_all_there_is_to_say(make, backend):
         "state": "running",
         "pid": 102,
         "reason": "",
+        "cause": "SIGSEGV",
         "exitcode": None,
         "signal": None,
         "restarts": 1,
         "group": "g",
+        "daemon": None,
         "restart": "transient",
         "host": "localhost",
         "uri": "PYRO:a@x:1",
@@ -214,6 +218,47 @@ def test_single_units(make, backend):
     assert backend.log == ["stop a", "start a", "stop b", "start b"]
     with pytest.raises(UnknownUnitError, match="the lab has no 'x'; known names: 'a', 'b', 'default'"):
         supervisor.stop_unit("x")
+
+
+def test_a_group_is_started_and_stopped_by_its_name(make, backend):
+    supervisor = make(more={"groups": {"g": GroupModel(members=["a", "b"], strategy="one_for_all")}})
+    assert [row["since"] for row in supervisor.status()] == [None] * 3
+    supervisor.start()
+    backend.log.clear()
+    supervisor.stop_unit("g")
+    supervisor.start_unit("group/g")
+    supervisor.restart_unit("g")
+    supervisor.restart_unit("b")
+    stop, start = ["stop b", "stop a"], ["start a", "start b"]
+    assert backend.log == [*stop, *start, *stop, *start, "stop b", "start b"]
+
+
+def test_a_lab_is_a_mapping_of_its_agents_and_services(make, backend):
+    supervisor = make()
+    supervisor.start()
+    lab = Lab(supervisor=supervisor)
+    assert list(lab) == ["a", "b"] and len(lab) == 2
+    assert "a" in lab and "agent/a" in lab and "x" not in lab and "default" not in lab and 1 not in lab
+    supervisor.stop_unit("a")
+    with pytest.raises(LabError, match=r"agent/a is stopped; start it with lab.start_unit\('a'\)"):
+        lab["a"]
+    with pytest.raises(UnknownUnitError, match="the lab has no 'x'"):
+        lab["x"]
+    lab._closed = True
+    with pytest.raises(LabError, match="this lab is closed"):
+        lab["a"]
+
+
+def test_a_port_that_is_taken_has_its_cure_in_the_files_words():
+    said = in_the_files_words("cannot listen at localhost:9090: Address already in use; choose another port", "main")
+    assert said.endswith("in use; choose another ns_port; nameservers: {main: {ns_port: 0}} takes any free one")
+
+
+def test_all_is_told_before_a_start_returns(make, backend):
+    told = []
+    supervisor = make(lambda event: told.append(f"{event['event']} {event['unit']}"))
+    supervisor.start()
+    assert told[-1] == "ready agent/b"
 
 
 def test_a_stop_that_a_unit_ignores_ends_in_its_death(make, backend):
