@@ -4,6 +4,7 @@ The tree (the builtin in brackets is a base too, so that ``except TimeoutError``
 
     AgentLabError
     ├── ConfigurationError [ValueError]      a setting, an option or a file says something that cannot be
+    │   └── ProblemsError                    all that is wrong with a YAML file, with places (agentlab.yamlfile.problems)
     ├── WrongAddressError [ValueError]       an address, kind, transport or serializer that does not exist or does not fit
     ├── AliasError [LookupError]             no socket of that alias, or the alias is taken
     ├── SerializationError [ValueError]      a value that cannot be turned into bytes, or bytes into a value
@@ -20,6 +21,7 @@ The tree (the builtin in brackets is a base too, so that ``except TimeoutError``
     │   ├── CallTimeoutError [TimeoutError]  no answer in time: the call may have run, or may run yet
     │   └── DeadlockError                    agents wait for each other in a circle
     ├── LabError [RuntimeError]              what a lab's supervisor was asked could not be done
+    │   ├── AlreadyUpError                   another supervisor, or another program, runs that lab
     │   ├── LabStartError                    a part of the lab did not start, so nothing of it runs
     │   ├── LabDownError [ConnectionError]   nobody runs that lab
     │   └── UnknownUnitError [LookupError]   the lab has no agent, service, daemon or name server of that name
@@ -106,6 +108,10 @@ class DeadlockError(CommunicationError):
 
 class LabError(AgentLabError, RuntimeError):
     """What a lab, or its supervisor, was asked could not be done."""
+
+
+class AlreadyUpError(LabError):
+    """Another supervisor, or another program, runs this lab."""
 
 
 class LabStartError(LabError):

@@ -20,6 +20,7 @@ from typer.core import TyperGroup
 from agentlab.cli.verbs import Verbs
 from agentlab.errors import (
     AgentLabError,
+    AlreadyUpError,
     ConfigurationError,
     LabDownError,
     LabError,
@@ -30,7 +31,6 @@ from agentlab.errors import (
     UnknownUnitError,
     WrongAddressError,
 )
-from agentlab.lab.lock import AlreadyUpError
 from agentlab.yamlfile.problems import ProblemsError
 
 FAILED, MISTAKE, INTERRUPTED = 1, 2, 130
@@ -128,6 +128,7 @@ def say_usage(error: Any) -> int:
     context = error.ctx
     command = "agentlab" if context is None else f"agentlab {context.info_name}" if context.parent is not None else "agentlab"
     message = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
+    message = message.replace("? Did you mean", "?\n").partition("\n")[0]  # said by typer and by click
     option = str(getattr(error, "option_name", ""))
     if option.lstrip("-")[:1].isdigit():
         cure = f"write -- before arguments that begin with a dash: {command} NAME METHOD -- {option}"

@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from agentlab.lab.lock import AlreadyUpError, FileLock, held_note
+from agentlab.errors import AlreadyUpError
+from agentlab.lab.lock import FileLock, held_note
 from agentlab.lab.places import Places, lab_places
 
 _PATIENCE = 1.0  # seconds in which those who look at the second lock have looked

@@ -20,10 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from agentlab.control.remote_errors import error_from_bytes, error_to_bytes
-from agentlab.errors import AgentLabError, LabDownError, LabError
+from agentlab.errors import AgentLabError, AlreadyUpError, LabDownError, LabError
 from agentlab.lab.client import SECURITY, LabClient
 from agentlab.lab.holding import holder, run_by_program
-from agentlab.lab.lock import AlreadyUpError
 from agentlab.lab.node import run_node
 from agentlab.lab.notify import VARIABLES
 from agentlab.lab.places import Places, lab_places

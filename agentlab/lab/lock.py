@@ -11,14 +11,8 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from agentlab.errors import LabError
-
 _LOCKED_BYTE = 1 << 30
 """Where Windows locks: far beyond the text, which others may then still read."""
-
-
-class AlreadyUpError(LabError):
-    """Another supervisor runs this lab."""
 
 
 class FileLock:

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from agentlab.errors import AgentLabError, LabError
+from agentlab.errors import AgentLabError, AlreadyUpError, LabError
 from agentlab.lab.door import FAILURES, GRAVE, Feed
 from agentlab.lab.holding import holder
-from agentlab.lab.lock import AlreadyUpError, FileLock
+from agentlab.lab.lock import FileLock
 from agentlab.lab.logbook import Logbook
 from agentlab.lab.notify import Notifier
 from agentlab.lab.orders import RunningLab, SupervisorLike, control_socket, digest

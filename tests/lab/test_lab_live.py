@@ -11,10 +11,9 @@ import psutil
 import pytest
 
 from agentlab import NSProxy
-from agentlab.errors import LabDownError, LabError, LabStartError, UnknownUnitError
+from agentlab.errors import AlreadyUpError, LabDownError, LabError, LabStartError, UnknownUnitError
 from agentlab.lab import Lab
 from agentlab.lab.launch import start_node_detached
-from agentlab.lab.lock import AlreadyUpError
 from agentlab.lab.logbook import Logbook
 from agentlab.lab.node import Node
 from agentlab.settings import NAMESERVER_VARIABLE

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from agentlab.errors import ConfigurationError, LabDownError, LabError, LabStartError, UnknownUnitError
+from agentlab.errors import AlreadyUpError, ConfigurationError, LabDownError, LabError, LabStartError, UnknownUnitError
 from agentlab.lab import client as client_module
 from agentlab.lab import remains
 from agentlab.lab.client import LabClient, running_nameserver
 from agentlab.lab.door import REMEMBERED, Feed, LabDoor, last_traceback
-from agentlab.lab.lock import AlreadyUpError, FileLock
+from agentlab.lab.lock import FileLock
 from agentlab.lab.logread import read_log
 from agentlab.lab.notify import Notifier
 from agentlab.lab.places import lab_places
