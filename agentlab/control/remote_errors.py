@@ -120,7 +120,7 @@ def _called(module: Any, qualname: Any, args: Any, text: str) -> Exception | Non
     try:
         error = found(*args)
         return error if str(error)[:TEXT_LIMIT] == text else None
-    except Exception:  # noqa: BLE001 - it needs other arguments
+    except (Exception, SystemExit):  # noqa: BLE001 - it needs other arguments, or a user's __init__ or __str__ fails
         return None
 
 

@@ -28,7 +28,9 @@ _NEWEST: Final = 60.0
 _OPENINGS = (TRACEBACK, "Fatal Python error:", "(most recent call first):")
 _BETWEEN = ("During handling of the above exception,", "The above exception was the direct cause")
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_CONTROL = dict.fromkeys([*(c for c in range(32) if c != 9), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
+_CONTROL = dict.fromkeys(
+    [*(c for c in range(32) if c != 9), *range(127, 160), *range(0x2028, 0x202F), *range(0x2066, 0x206A)], "\ufffd"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ log = logging.getLogger("agentlab.nameserver")
 MAGIC = b"agentlab names 1\n"
 _HEAD = struct.Struct(">II")
 _MAX_RECORD = 2 * MAX_BYTES
+_FRESH = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 def encode(change: Change) -> bytes:
@@ -84,7 +85,8 @@ class Journal:
         fresh = self._file.with_name(self._file.name + ".new")
         data = b"".join([MAGIC, *map(_encode_registration, registrations)])
         try:
-            with fresh.open("wb", buffering=0) as file:
+            fresh.unlink(missing_ok=True)  # of a killed process, or another's link
+            with os.fdopen(os.open(fresh, _FRESH, 0o600), "wb", buffering=0) as file:
                 _write(file, data)
                 os.fsync(file.fileno())
             old, self._open = self._open, None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -47,6 +48,8 @@ class SqlStorage:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._full: bool | None = None
+        with contextlib.suppress(OSError):  # there already, or SQLite says what is wrong
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # its log beside it gets the same mode
         try:
             self._db = sqlite3.connect(file, timeout=LOCK_PATIENCE, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:

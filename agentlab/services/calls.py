@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -82,7 +83,10 @@ class ServiceCall:
 
     def run(self, instance: Instance, *, close: bool = False) -> None:
         """Run it, close the instance where that is said, and answer; in the instance's thread."""
+        process = os.getpid()
         answer = self._answer(instance)
+        if os.getpid() != process:  # the method has forked, and this is the child: the answer is the parent's alone
+            os._exit(0)
         if close:
             instance.close()
         self._deliver(answer)

@@ -105,7 +105,10 @@ class Instance:
 
     def _set(self, values: dict[str, Any]) -> None:
         kind = type(self.object)
-        for name, value in values.items():
+        given: dict[Any, Any] = values  # from anybody
+        for name, value in given.items():
+            if not isinstance(name, str) or not name.isidentifier():
+                raise AttributeError(f"service {self._name!r} has no attribute {ascii(name)[:100]}, and cannot be given one")
             self._check_public(name)
             if name in surface.method_names(kind):
                 raise AttributeError(f"{name!r} of service {self._name!r} is a method, so it cannot be set; call it")
