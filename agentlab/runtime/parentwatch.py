@@ -10,6 +10,7 @@ import ctypes
 import functools
 import os
 import selectors
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -72,6 +73,9 @@ def when_readable(fd: int, action: Callable[[], None]) -> threading.Thread:
     """
 
     def wait() -> None:
+        if hasattr(signal, "pthread_sigmask"):
+            # A signal for the process may be given to any thread, after a freeze above all; only the main one wakes for it.
+            signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
         with selectors.DefaultSelector() as selector:
             selector.register(fd, selectors.EVENT_READ)
             while not selector.select():
