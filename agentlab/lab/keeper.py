@@ -197,12 +197,19 @@ class Keeper:
             record.go("running", now)
             self._roster.report(record, "ready")
 
-    def _on_start_failed(self, event: StartFailed, now: float) -> None:
+    def _not_up(self, event: StartFailed | NeedsParent, now: float) -> Record | None:
+        """Give the record of a unit that has not come up though it should; None when nobody wants it up any more."""
         record = self._current(event)
         if record is None or record.started:
-            return
+            return None
         if record.halt or not record.goal:
             self._ended_as_asked(record, None, now)
+            return None
+        return record
+
+    def _on_start_failed(self, event: StartFailed, now: float) -> None:
+        record = self._not_up(event, now)
+        if record is None:
             return
         self._roster.report(record, "failed", event.reason)
         if record.fresh:
@@ -213,11 +220,8 @@ class Keeper:
         self._apply(record, None, event.reason, now)
 
     def _on_needs_parent(self, event: NeedsParent, now: float) -> None:
-        record = self._current(event)
-        if record is None or record.started:
-            return
-        if record.halt or not record.goal:
-            self._ended_as_asked(record, None, now)
+        record = self._not_up(event, now)
+        if record is None:
             return
         record.ended(now)
         record.go("waiting", now, f"starts with {record.unit.parent}")

@@ -41,6 +41,7 @@ TARGET = "agentlab.runtime.agentmain:main"
 RESTART_CODE = 75
 """Exit code of an agent that asks to be started again."""
 WIRES_PATIENCE = 1.0
+"""Seconds that an agent's first turn may wait for wires to agents that are there."""
 GRACE = 5.0
 """Seconds that an agent which was told to end may still work on what it is handling."""
 
