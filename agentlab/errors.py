@@ -25,6 +25,19 @@ The tree (the builtin in brackets is a base too, so that ``except TimeoutError``
     │   ├── LabStartError                    a part of the lab did not start, so nothing of it runs
     │   ├── LabDownError [ConnectionError]   nobody runs that lab
     │   └── UnknownUnitError [LookupError]   the lab has no agent, service, daemon or name server of that name
+    ├── InstrumentError [RuntimeError]
+    │   ├── OfflineError [ConnectionError]   the device is not there
+    │   ├── DeviceTimeoutError [TimeoutError]  it did not answer in time
+    │   ├── BadReplyError [ValueError]       it answered something that does not fit
+    │   ├── LimitError [ValueError]          a value out of limits: nothing was sent to the device
+    │   ├── UnitError [ValueError]           a unit that is none, or of another kind
+    │   ├── UnknownParameterError [AttributeError]  no parameter or action of that name
+    │   ├── LockedError [PermissionError]    somebody else owns the instrument
+    │   ├── LatchedError [PermissionError]   it stays in its safe state until it is reset
+    │   ├── ExpiredError [TimeoutError]      the call's time was over before its turn came: it was not executed
+    │   ├── CancelledCallError               the call was cancelled
+    │   └── DriverError                      a driver that cannot be loaded or built (a ConfigurationError too)
+    ├── RunError [RuntimeError]              a run, or the store of runs, that cannot be read or written
     ├── RefusedError [PermissionError]       the other side has not proved the lab's key, or security forbids it
     ├── AgentStoppedError [RuntimeError]     the agent's loop does not run, so nobody would execute a safe call
     └── RemoteError [RuntimeError]           an error of another process whose own type cannot be rebuilt here
@@ -124,6 +137,72 @@ class LabDownError(LabError, ConnectionError):
 
 class UnknownUnitError(LabError, LookupError):
     """The lab has no agent, service, daemon or name server of that name."""
+
+
+class InstrumentError(AgentLabError, RuntimeError):
+    """Base of the errors of instruments, their drivers and devices."""
+
+
+class OfflineError(InstrumentError, ConnectionError):
+    """The device is not there: unplugged, switched off, or never found."""
+
+
+class DeviceTimeoutError(InstrumentError, TimeoutError):
+    """The device did not answer in time."""
+
+
+class BadReplyError(InstrumentError, ValueError):
+    """The device answered something that does not fit what was asked."""
+
+
+class LimitError(InstrumentError, ValueError):
+    """A value out of limits, no choice of its parameter, or of a wrong type: nothing was sent to the device."""
+
+
+class UnitError(InstrumentError, ValueError):
+    """A unit that is none, or that cannot be converted into the parameter's."""
+
+
+class UnknownParameterError(InstrumentError, AttributeError):
+    """The instrument has no parameter or action of that name."""
+
+
+class LockedError(InstrumentError, PermissionError):
+    """Somebody else owns the instrument.
+
+    Args:
+        message: One line: who owns it, since when, why.
+        owner: Who: an agent's name, or user@host:pid.
+        since: Since when, seconds since 1970.
+        reason: What the owner said.
+    """
+
+    def __init__(self, message: str = "", owner: str = "", since: float = 0.0, reason: str = "") -> None:
+        super().__init__(message, owner, since, reason)
+        self.owner, self.since, self.reason = owner, since, reason
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class LatchedError(InstrumentError, PermissionError):
+    """The instrument was brought into its safe state and stays there until it is reset."""
+
+
+class ExpiredError(InstrumentError, TimeoutError):
+    """The call's time was over before its turn came: it was not executed."""
+
+
+class CancelledCallError(InstrumentError):
+    """The call was cancelled."""
+
+
+class DriverError(InstrumentError, ConfigurationError):
+    """A driver that cannot be loaded or built: a wrong class, argument or table, or a library that is missing."""
+
+
+class RunError(AgentLabError, RuntimeError):
+    """A run, or the store that keeps it, cannot be read or written."""
 
 
 class RefusedError(AgentLabError, PermissionError):

@@ -9,6 +9,7 @@ from threading import get_ident
 from typing import Any, ClassVar, TypeVar
 
 from agentlab.agent import calls
+from agentlab.agent.beside import Beside
 from agentlab.agent.coroutines import Coroutines
 from agentlab.agent.faults import Faults, checked_on_error
 from agentlab.agent.link import Desk, SendOptions
@@ -52,6 +53,9 @@ class Agent:
     on_error: str = "continue"
     """What an exception in a handler or timer does: ``continue`` (log and count it), ``stop`` or ``restart``."""
 
+    _kind: ClassVar[str] = "agent"
+    """What the name server and proxies are told that it is."""
+
     def __init__(
         self,
         name: str = "",
@@ -74,6 +78,7 @@ class Agent:
         self._links = Links(Desk(self, self._loop, self._faults, self._coroutines))
         self._puts = self._links.puts
         self._directory: calls.Directory | None = None
+        self._beside: Beside | None = None
         for key, value in (attributes or {}).items():
             if calls.is_taken(self, Agent, key):
                 self._close()

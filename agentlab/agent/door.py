@@ -14,13 +14,14 @@ from typing import Any
 
 from agentlab.agent import describe, local
 from agentlab.agent.agent import Agent
+from agentlab.agent.beside import NOT_MINE, Pending, wait_for
 from agentlab.agent.calls import RunOrder
 from agentlab.agent.letters import ALWAYS_UNSAFE, ERROR, RESULT, UNIMPORTABLE, WHEN_STOPPED, deadlock
 from agentlab.agent.mailbox import Call
 from agentlab.agent.visitors import Visitors
 from agentlab.agent.vitals import Vitals
 from agentlab.agent.wires import Wires
-from agentlab.control.daemon import Later
+from agentlab.control.answers import Deliver, Later, still_wanted
 from agentlab.control.payload import UnimportableError, dumps, loads
 from agentlab.control.remote_errors import error_to_bytes
 from agentlab.errors import AgentStoppedError, RefusedError, SerializationError
@@ -68,16 +69,32 @@ class Door:
 
     def _answer(self, payload: bytes) -> bytes | Later:
         try:
-            method, args, kwargs, safe, *path = loads(payload, security=self._security)
+            method, args, kwargs, safe, *more = loads(payload, security=self._security)
+            path, _, note = (*more, *((), "", None)[len(more) :])[:3]
         except UnimportableError as error:
             return UNIMPORTABLE + error.module.encode()
         except (SerializationError, TypeError, ValueError) as error:
             return ERROR + error_to_bytes(error)
         try:
-            result = self.execute(method, args, kwargs, safe=safe, path=tuple(path[0]) if path else (), later=True)
+            if self.agent._beside is not None:
+                result = self.agent._beside(method, args, kwargs, note)
+                if result is not NOT_MINE:
+                    return self._later(method, result) if isinstance(result, Pending) else self._result(method, result)
+            result = self.execute(method, args, kwargs, safe=safe, path=tuple(path), later=True, beside=False)
         except BaseException as error:  # noqa: BLE001 - the control daemon's door: everything goes to the caller
             return ERROR + error_to_bytes(error)
         return result if isinstance(result, Later) else self._result(method, result)
+
+    def _later(self, method: str, pending: Pending) -> Later:
+        """Give the promise of an answer that comes from beside the loop."""
+
+        def start(deliver: Deliver) -> None:
+            def done(result: Any, error: BaseException | None) -> None:
+                deliver(self._result(method, result) if error is None else ERROR + error_to_bytes(error))
+
+            pending.start(done, lambda: still_wanted(deliver))
+
+        return Later(start, visits=False)
 
     def _finish(self, method: str, call: Call) -> bytes:
         return self._result(method, call.result) if call.error is None else ERROR + error_to_bytes(call.error)
@@ -98,11 +115,16 @@ class Door:
         safe: bool,
         path: tuple[str, ...] = (),
         later: bool = False,
+        beside: bool = True,
     ) -> Any:
-        """Run a method of the agent, in its loop if `safe`, else in this thread.
+        """Run a method of the agent, in its loop if `safe`, else in this thread; `beside`: or where it says itself.
 
         With `later`, a call that the loop must run is not waited for: what is given is the promise of its answer.
         """
+        if beside and self.agent._beside is not None:
+            answer = self.agent._beside(method, args, kwargs, None)
+            if answer is not NOT_MINE:
+                return wait_for(answer) if isinstance(answer, Pending) else answer
         special = self._special.get(method)
         if special is not None:
             return special(*args, **kwargs)
@@ -147,7 +169,8 @@ class Door:
         return describe.method_names(self.agent)
 
     def _describe(self) -> dict[str, Any]:
-        return {"name": self.agent.name, "methods": self.names(), "class": type(self.agent).__qualname__}
+        agent = self.agent
+        return {"name": agent.name, "kind": agent._kind, "methods": self.names(), "class": type(agent).__qualname__}
 
     def _wiring(self) -> list[dict[str, Any]]:
         """Give the sockets, and the wires that are not made."""

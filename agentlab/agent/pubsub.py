@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from agentlab.agent.handlers import resolve_topics
@@ -36,6 +36,8 @@ class PubLink(Link):
         self.too_slow = 0
         """How often a subscriber was found to be full; what it lost then it reports itself."""
         self.subscriptions: Counter[bytes] = Counter()
+        self.on_subscribe: Callable[[bytes], object] | None = None
+        """Told each new subscription's topic, in the loop's thread: what it publishes then, the newcomer gets too."""
         self._raw = self.serializer.name == "raw"
         self._sequence = SequenceCounter()
         self._reports = LossReports(self._sequence.epoch)
@@ -106,6 +108,8 @@ class PubLink(Link):
 
     def subscribed(self, topic: bytes) -> None:
         """Hook: somebody has subscribed."""
+        if self.on_subscribe is not None and topic != PRESENCE and not topic.startswith(REPLY_TOPIC):
+            self.on_subscribe(topic)
 
     def wait_for_subscribers(self, n: int, topic: bytes | None, timeout: float) -> None:
         """Wait until `n` subscribers are there.

@@ -16,10 +16,12 @@ class Later:
 
     Args:
         start: Called once, with a function that is to be called once with the answer, from any thread. It must not raise.
+        visits: Whether the connection may then be served by whoever has adopted connections, instead of by workers.
     """
 
-    def __init__(self, start: Callable[[Deliver], object]) -> None:
+    def __init__(self, start: Callable[[Deliver], object], *, visits: bool = True) -> None:
         self.start = start
+        self.visits = visits
 
     def wait(self) -> bytes:
         """Start, and wait for the answer in this thread."""

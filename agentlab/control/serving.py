@@ -217,14 +217,14 @@ class Serving:
             self._end(session)
         if isinstance(answer, Later):
             self._local.session = None
-            answer.start(_Delivery(self, session, message.seq))
+            answer.start(_Delivery(self, session, message.seq, visits=answer.visits))
             return False
         if answer:
             self._pool.submit(lambda: self._send_later(session, answer))
             return False
         return not self._closing or self._hang_up(session)
 
-    def deliver(self, session: Session, seq: int, payload: bytes) -> None:
+    def deliver(self, session: Session, seq: int, payload: bytes, *, visits: bool = True) -> None:
         """Send an answer that came later, without ever waiting; then see who serves the connection. Any thread."""
         answer = self._pack(payload, seq)
         if not _fits(answer):
@@ -235,7 +235,7 @@ class Serving:
             session.send(answer)
             sent = True
         self._end(session)
-        if sent and (self.adopt is None or not self.adopt(Visitor(session, self))):
+        if sent and (not visits or self.adopt is None or not self.adopt(Visitor(session, self))):
             self._give_back(session)
 
     def _send_later(self, session: Session, answer: frames.Parts) -> None:
@@ -330,13 +330,13 @@ class Serving:
 class _Delivery:
     """Takes the answer of one call that comes later."""
 
-    __slots__ = ("_seq", "_serving", "_session")
+    __slots__ = ("_seq", "_serving", "_session", "_visits")
 
-    def __init__(self, serving: Serving, session: Session, seq: int) -> None:
-        self._serving, self._session, self._seq = serving, session, seq
+    def __init__(self, serving: Serving, session: Session, seq: int, *, visits: bool) -> None:
+        self._serving, self._session, self._seq, self._visits = serving, session, seq, visits
 
     def __call__(self, payload: bytes) -> None:
-        self._serving.deliver(self._session, self._seq, payload)
+        self._serving.deliver(self._session, self._seq, payload, visits=self._visits)
 
     def wanted(self) -> bool:
         return not self._session.stream.has_ended()

@@ -187,7 +187,7 @@ class HostedAgent:
         self._names = NameServerClient(spec.nsaddr)
         self._stack.callback(self._names.close)
         metadata = {
-            "kind": "agent",
+            "kind": agent._kind,
             "class": f"{type(agent).__module__}.{type(agent).__qualname__}",
             "host": platform.node(),
             "pid": os.getpid(),

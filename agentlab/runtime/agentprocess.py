@@ -20,6 +20,7 @@ from agentlab.nameserver.places import nameserver_address
 from agentlab.runtime import started
 from agentlab.runtime.agentmain import RESTART_CODE, TARGET, Ready, Spec, dump_spec
 from agentlab.runtime.child import Child, install_quiet_interrupt, start_child
+from agentlab.runtime.kinds import proxy_class
 from agentlab.runtime.proxy import Proxy
 from agentlab.transport.ipc import sweep_stale
 from agentlab.wire.address import SocketAddress
@@ -154,7 +155,9 @@ class AgentProcess:
         """
         if self._ready is None:
             raise AgentStartError(f"agent {self.name!r} has not been started; call start()")
-        return Proxy._made(self.name, self._ready.uri, self.nsaddr, safe, self._ready.methods)
+        base = self._spec.base
+        cls = (None if isinstance(base, str) else proxy_class(base._kind)) or Proxy
+        return cls._made(self.name, self._ready.uri, self.nsaddr, safe, self._ready.methods)
 
     def _on_exit(self, child: Child) -> None:
         if child.exitcode == RESTART_CODE and not self._given_up.is_set():

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentlab.agent import local
@@ -55,6 +55,8 @@ class Caller:
         self.name = name
         self.uri = uri
         self.kind = kind
+        self.note: Callable[[float | None], Mapping[str, Any]] | None = None
+        """Gives what is sent along with each call, such as who calls; takes the call's time limit in seconds."""
         self._token = ""
         self._find = find
         self._security: str = config["SECURITY"]
@@ -124,11 +126,11 @@ class Caller:
                     " can never run: use .oneway, or do it after the answer"
                 )
             )
-        payload = self._payload(method, args, kwargs, safe)
+        payload = self._payload(method, args, kwargs, safe, limit=timeout)
         behalf = behalf if here is None else here
         answer = self._exchange(method, payload, safe, timeout, behalf)
         if answer[:1] == UNIMPORTABLE:
-            again = self._payload(method, args, kwargs, safe, by_value=(answer[1:].decode("utf-8", "replace"),))
+            again = self._payload(method, args, kwargs, safe, by_value=(answer[1:].decode("utf-8", "replace"),), limit=timeout)
             answer = self._exchange(method, again, safe, timeout, behalf)
         kind, content = answer[:1], answer[1:]
         if kind == RESULT:
@@ -148,7 +150,7 @@ class Caller:
                 that has too much to read already; it does not run.
         """
         limit: float = config["PATIENCE"] if timeout is None else timeout
-        payload = self._payload(method, args, kwargs, safe, waits=False)
+        payload = self._payload(method, args, kwargs, safe, waits=False, limit=timeout)
         self._until_there(lambda: self._cast(method, payload, limit))
 
     def _payload(
@@ -160,10 +162,13 @@ class Caller:
         *,
         by_value: tuple[str, ...] = (),
         waits: bool = True,
+        limit: float | None = None,
     ) -> bytes:
         path = local.path() if waits else ()
         call: tuple[Any, ...] = (method, args, kwargs, safe)
-        if self._token:
+        if self.note is not None:
+            call = (*call, path, self._token, self.note(limit))
+        elif self._token:
             call = (*call, path, self._token)
         elif path:
             call = (*call, path)

@@ -11,6 +11,7 @@ from agentlab.agent.agent import Agent
 from agentlab.agent.calls import RunOrder
 from agentlab.nameserver.places import nameserver_address
 from agentlab.runtime.agentmain import HostedAgent, Spec
+from agentlab.runtime.kinds import proxy_class
 from agentlab.runtime.proxy import Proxy
 
 _threads: dict[str, tuple[threading.Thread, Agent]] = {}
@@ -40,7 +41,7 @@ def start_inline(
         raise started.error
     assert started.hosted is not None
     _threads[name] = (thread, started.hosted.agent)
-    return Proxy._made(name, started.hosted.uri, spec.nsaddr, safe)
+    return (proxy_class(base._kind) or Proxy)._made(name, started.hosted.uri, spec.nsaddr, safe)
 
 
 class _Start:

@@ -66,9 +66,14 @@ class NSProxy:
     def agents(self, *, tag: str | None = None) -> list[str]:
         """Give the names of the registered agents, sorted; with `tag` only those that have it.
 
-        Services and daemons are none, see :meth:`services`; what was registered by hand counts as one, as nobody knows better.
+        Instruments are agents too. Services and daemons are none, see :meth:`services`; what was registered by hand counts as
+        one, as nobody knows better.
         """
         return sorted(self.registrations(tag=tag))
+
+    def instruments(self, *, tag: str | None = None) -> list[str]:
+        """Give the names of the registered instrument agents, sorted; with `tag` only those that have it."""
+        return sorted(self.registrations("instrument", tag=tag))
 
     def services(self, *, tag: str | None = None) -> list[str]:
         """Give the names of the registered services, sorted; with `tag` only those that have it."""
@@ -78,11 +83,12 @@ class NSProxy:
         """Give the registrations of agents with their metadata, by name.
 
         Args:
-            kind: Of what else they are to be: ``service`` or ``daemon``.
+            kind: Of what else they are to be: ``instrument``, ``service`` or ``daemon``.
             **conditions: As for :meth:`list`, which gives everything.
         """
         found = self._names.list(**conditions).items()
-        return {n: r for n, r in found if r.uri != "" and n != STOCK_NAME and r.metadata.get("kind", "agent") == kind}
+        kinds = ("agent", "instrument") if kind == "agent" else (kind,)
+        return {n: r for n, r in found if r.uri != "" and n != STOCK_NAME and r.metadata.get("kind", "agent") in kinds}
 
     def list(self, **conditions: Any) -> dict[str, str]:
         """Give name -> URI of everything registered: agents, services, daemons, and what was registered by hand.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from agentlab.control.connecting import StockObjectError
 from agentlab.control.uri import parse_uri
@@ -13,6 +13,7 @@ from agentlab.errors import CommunicationError, MessageTimeoutError
 from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.places import nameserver_address
 from agentlab.runtime.calling import Caller
+from agentlab.runtime.kinds import proxy_class
 from agentlab.runtime.remote_method import RemoteMethod
 from agentlab.settings import config
 from agentlab.wire.address import SocketAddress
@@ -31,17 +32,26 @@ class _Core:
         uri: Where; empty: looked up when first used.
         nsaddr: The name server to look it up at; None: it stays where it is.
         safe: Whether calls are safe by default.
-        methods: Its methods, where they are known already: then it is an agent.
+        methods: Its methods, where they are known already.
+        kind: What it is, as far as known.
     """
 
-    def __init__(self, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        uri: str,
+        nsaddr: SocketAddress | None,
+        safe: bool | None,
+        methods: list[str] | None,
+        kind: str = "agent",
+    ) -> None:
         self.name = name
         self.nsaddr = nsaddr
         self.safe = safe
-        self.kind = "agent"
+        self.kind = kind
         self._fixed = uri
         self._lock = threading.Lock()
-        self._caller: Caller | StockCaller | None = Caller(name, uri, self._find) if uri else None
+        self._caller: Caller | StockCaller | None = Caller(name, uri, self._find, kind=kind) if uri else None
         self._methods = None if methods is None else set(methods)
 
     def _find(self) -> str:
@@ -65,7 +75,7 @@ class _Core:
         """What calls it; looked up at the first use of a lazy proxy."""
         with self._lock:
             if self._caller is None:
-                self._caller = Caller(self.name, self._find(), self._find)
+                self._caller = Caller(self.name, self._find(), self._find, kind=self.kind)
             return self._caller
 
     @property
@@ -134,6 +144,7 @@ class Proxy:
     _flavor: str
     _limit: float | None
     _safe: bool | None
+    _kind: ClassVar[str] = "agent"
 
     def __init__(
         self, name: str, nsaddr: Any = None, timeout: float = 3.0, safe: bool | None = None, *, lazy: bool = False
@@ -157,6 +168,23 @@ class Proxy:
                     raise
                 time.sleep(_POLL)  # registered, but killed or just coming back: its next registration may come
         self._set(core, "call", None, None)
+        if not lazy:
+            self._become()
+
+    def _become(self) -> bool:
+        """Take the class for what the other one has said to be; tell whether it is a new one.
+
+        What a name stands for is known when its bearer has answered: with a lazy proxy that is after it was made.
+        """
+        special = proxy_class(self._core.kind)
+        if special is None or type(self) is not Proxy:
+            return False
+        object.__setattr__(self, "__class__", special)
+        self._of_kind()
+        return True
+
+    def _of_kind(self) -> None:
+        """Hook: runs when the proxy has taken its class, and when it was made as one of it."""
 
     def _set(self, core: _Core, flavor: str, limit: float | None, safe: bool | None) -> Self:
         for key, value in (("_core", core), ("_flavor", flavor), ("_limit", limit), ("_safe", safe)):
@@ -166,11 +194,14 @@ class Proxy:
     @classmethod
     def _made(
         cls, name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, methods: list[str] | None = None
-    ) -> Proxy:
-        return cls.__new__(cls)._set(_Core(name, uri, nsaddr, safe, methods), "call", None, None)
+    ) -> Self:
+        made = cls.__new__(cls)._set(_Core(name, uri, nsaddr, safe, methods, cls._kind), "call", None, None)
+        made._of_kind()
+        return made
 
-    def _view(self, flavor: str | None = None, limit: float | None = None, safe: bool | None = None) -> Proxy:
-        return Proxy.__new__(Proxy)._set(
+    def _view(self, flavor: str | None = None, limit: float | None = None, safe: bool | None = None) -> Self:
+        cls = type(self)
+        return cls.__new__(cls)._set(
             self._core,
             flavor or self._flavor,
             self._limit if limit is None else limit,
@@ -260,12 +291,15 @@ class Proxy:
         if name.startswith("_") and name.endswith("_"):
             raise AttributeError(name)  # notebooks, copy and pickle ask every object for such names
         core = self._core
-        if name in core.methods:
+        known = core.methods
+        if self._become():
+            return getattr(self, name)
+        if name in known:
             return self._method(name)
         is_value, value = core.caller.call("_attribute", (name,), {}, safe=False, timeout=self._limit)
         if is_value:
             return value
-        core.methods.add(name)
+        known.add(name)
         return self._method(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -276,6 +310,9 @@ class Proxy:
             )
         core = self._core
         known = core.methods
+        if self._become():
+            setattr(self, name, value)
+            return
         method = "set_attr" if core.kind == "agent" else "_set"
         core.caller.call(method, (), {name: value}, safe=self._is_safe(), timeout=self._limit)
         known.discard(name)
@@ -299,10 +336,18 @@ class Proxy:
 
     def __reduce__(self) -> tuple[Callable[..., Proxy], tuple[Any, ...]]:
         core = self._core
-        return _rebuilt, (core.name, core.uri, core.nsaddr, core.safe, self._flavor, self._limit, self._safe)
+        return _rebuilt, (core.name, core.uri, core.nsaddr, core.safe, self._flavor, self._limit, self._safe, self._kind)
 
 
 def _rebuilt(
-    name: str, uri: str, nsaddr: SocketAddress | None, safe: bool | None, flavor: str, limit: float | None, view: bool | None
+    name: str,
+    uri: str,
+    nsaddr: SocketAddress | None,
+    safe: bool | None,
+    flavor: str,
+    limit: float | None,
+    view: bool | None,
+    kind: str = "agent",
 ) -> Proxy:
-    return Proxy._made(name, uri, nsaddr, safe)._view(flavor, limit, view)
+    cls = proxy_class(kind) or Proxy
+    return cls._made(name, uri, nsaddr, safe)._view(flavor, limit, view)
