@@ -18,6 +18,7 @@ from typing import Any
 from agentlab.errors import ConfigurationError, nearest
 
 NAMESERVER_VARIABLE = "AGENTLAB_NAMESERVER_ADDRESS"
+STATE_VARIABLE = "AGENTLAB_STATE_DIR"
 SERIALIZERS = ("raw", "pickle", "cloudpickle", "dill", "json", "msgpack")
 LEAST_MESSAGE_SIZE = 65536
 """Lowest possible limit of a message's size: whatever is smaller need not ask for the limit."""
@@ -201,6 +202,16 @@ def runtime_dir() -> Path:
     if base and Path(base).is_dir():
         return private_dir(Path(base) / "agentlab")
     return private_dir(Path(tempfile.gettempdir()) / f"agentlab-{_uid()}")
+
+
+def state_dir() -> Path:
+    """Give the directory of what outlives a program: ``AGENTLAB_STATE_DIR``, else the user's own. It need not exist."""
+    chosen = os.environ.get(STATE_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    import platformdirs  # for those alone who keep something
+
+    return Path(platformdirs.user_state_dir("agentlab"))
 
 
 def private_dir(path: Path, *, setting: str = "IPC_DIR") -> Path:

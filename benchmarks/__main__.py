@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 
 from agentlab import run_nameserver
-from benchmarks import calls, data, lab, life, names, report
+from benchmarks import calls, data, instruments, lab, life, names, report, runs
 from benchmarks.measure import Row
 
 FIGURES: dict[str, Callable[[int, float], list[Row]]] = {
@@ -27,6 +27,12 @@ FIGURES: dict[str, Callable[[int, float], list[Row]]] = {
     "up": lab.up,
     "crash": lab.crash,
     "ls": lab.ls,
+    "rows": runs.rows,
+    "load": runs.load,
+    "read": instruments.reading,
+    "refuse": instruments.refusing,
+    "readings": instruments.publishing,
+    "estop": instruments.stopping,
 }
 
 

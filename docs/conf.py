@@ -10,8 +10,11 @@ from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
 import agentlab
+import agentlab.instruments
+import agentlab.instruments.simulated
 import agentlab.lab
 import agentlab.nameserver
+import agentlab.runs
 from agentlab.settings import Settings
 
 project = "agentlab"
@@ -39,8 +42,11 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(?!agentlab\b)\w+\..*"),
     (r"py:.*", "|".join([*dir(builtins), *sys.stdlib_module_names])),
     (r"py:class", r"Source|agentlab\.transport\.sockets\.Socket"),  # named by docstrings, not public
-    (r"py:class", r"Backend|Book|OnEvent|agentlab\.lab\.messages\.Report|agentlab\.lab\.model\.\w+"),  # nor these
+    (r"py:class", r"Backend|Book|OnEvent|agentlab\.lab\.messages\.Report|agentlab\.lab\.(instrument_)?model\.\w+"),  # nor these
     (r"py:func", r"registration_from_plain"),
+    (r"py:class", r"Ask|Future|Line|Path|agentlab\.instruments\.(engine\.Instrument|scpi_model\.ScpiTable|lines?\.Line)"),
+    (r"py:class", r"agentlab\.runs\.(model\.Axis|writer\.RunWriter|readings\.Reading|history\.Reading)"),
+    (r"py:(func|data|attr)", r"agentlab\.instruments\.overrides\.apply_overrides|State|lost"),
 ]
 COLON = "\ue000"  # a private character, in no docstring
 
@@ -81,7 +87,8 @@ class MeasuredTable(SphinxDirective):
 def _other_names() -> dict[str, str]:
     """Map each public name to the module that defines it, and back: pages use the one, type hints the other."""
     found: dict[str, str] = {}
-    for module in (agentlab, agentlab.lab, agentlab.nameserver):
+    instruments = agentlab.runs, agentlab.instruments, agentlab.instruments.simulated
+    for module in (agentlab, agentlab.lab, agentlab.nameserver, *instruments):
         for name in module.__all__:
             value = getattr(module, name)
             if hasattr(value, "__qualname__"):
@@ -96,7 +103,10 @@ def resolve_public_name(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     if node.get("refdomain") != "py":
         return None
     names, written, domain = app.config.other_names, node.get("reftarget"), env.get_domain("py")
-    target = names.get(written) or names.get(f"agentlab.{written}")
+    target = names.get(written) or names.get(f"agentlab.{written}") or names.get(f"agentlab.instruments.{written}")
+    if target is None:  # a method of a class that is documented under its other name
+        owner, _, member = written.rpartition(".")
+        target = f"{names[owner]}.{member}" if owner in names else None
     if target is None or target not in domain.objects:
         return None
     return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", target, node, contnode)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from agentlab.lab import instrument_model as instruments
 from agentlab.lab import model as models
 from agentlab.lab.wires import RECEIVERS, SENDERS
 from agentlab.nameserver.config import NameServerConfig
@@ -28,6 +29,8 @@ _ALLOWED = {  # where the type alone would not say it
     "FileModel.daemons": _NAMES.format("a :ref:`daemon <lab-file-daemons>`"),
     "FileModel.services": _NAMES.format("a :ref:`service <lab-file-services>`"),
     "FileModel.agents": _NAMES.format("an :ref:`agent <lab-file-agents>`"),
+    "FileModel.instruments": _NAMES.format("an :ref:`instrument <lab-file-instruments>`"),
+    "FileModel.interlocks": "a list of :ref:`rules <lab-file-interlocks>`",
     "FileModel.wires": "a list of :ref:`wires <lab-file-wires>`",
     "FileModel.groups": _NAMES.format("a :ref:`group <lab-file-groups>`"),
     "FileModel.autolaunch": "see :ref:`autolaunch <lab-file-autolaunch>`",
@@ -35,11 +38,24 @@ _ALLOWED = {  # where the type alone would not say it
     "AgentModel.class_": "text: package.module:Class",
     "AgentModel.sockets": "aliases, each with a :ref:`socket <lab-file-sockets>`",
     "AgentModel.addr": "text: host:port, or null",
+    "InstrumentModel.driver": "text: package.module:Class",
+    "InstrumentModel.addr": "text: host:port, or null",
+    "InstrumentModel.parameters": "names, each with :ref:`what is said of it <lab-file-parameters>`; or text",
+    "InstrumentModel.poll": "a number greater than 0; or names, each with one; or null",
+    "InstrumentModel.safe": "a mapping, a list of text, text, false or null",
+    "InstrumentModel.history": "true, false, or text: a file",
+    "InstrumentModel.owner": "see :ref:`owner <lab-file-owner>`",
+    "InstrumentModel.simulated": "see :ref:`stand-ins <lab-file-simulated>`; or text: package.module:Class",
+    "StandInModel.driver": "text: package.module:Class",
     "GroupModel.backoff": "see :ref:`backoff <lab-file-backoff>`",
 }
 _SECTIONS: list[tuple[str, str, type[Any]]] = [
     ("agents", "Agents", models.AgentModel),
     ("sockets", "Sockets of agents", models.SocketModel),
+    ("instruments", "Instruments", models.InstrumentModel),
+    ("parameters", "Parameters of instruments", instruments.OverrideModel),
+    ("owner", "Owners of instruments", instruments.OwnerModel),
+    ("simulated", "Stand-ins of instruments", instruments.StandInModel),
     ("wires", "Wires", models.WireModel),
     ("services", "Services", models.ServiceModel),
     ("daemons", "Daemons", models.DaemonModel),
@@ -72,6 +88,8 @@ def lab_file_reference() -> str:
         lines += _table(model, model.__name__)
         if anchor == "wires":
             lines += _kinds()
+        if anchor == "simulated":
+            lines += _interlocks()
     lines += _settings()
     return "\n".join(lines).rstrip() + "\n"
 
@@ -122,6 +140,20 @@ def _kinds() -> Iterator[str]:
     for kind, client in RECEIVERS.items():
         yield from _row(kind, "right", f"left: the alias under which the source connects its {client}")
     yield ""
+
+
+def _interlocks() -> Iterator[str]:
+    yield from (".. _lab-file-interlocks:", "", "Interlocks", "----------", "")
+    yield from ("What makes an instrument safe, whoever is there or not: a list of texts, each", "", ".. code-block:: text", "")
+    yield "   condition { and condition | or condition } -> what"
+    yield from ("", ".. list-table::", "   :widths: 18 90", "")
+    yield from _row(
+        "condition", "``instrument.parameter``, an operator ``> >= < <= == !=``, a value: ``stage.temperature > 320 K``"
+    )
+    yield from _row("value", "a number with or without a unit, true, false, on, off, a word, or a text in quotes")
+    yield from _row("what", "``heater.safe()``, an action ``heater.off()``, or a set ``heater.power = 0 W``")
+    yield from ("", "The instrument on the right carries it out. Readings that are missing, bad or stale violate the rule, so")
+    yield from ("the instruments on the left must be polled. ``and`` and ``or`` do not stand in one rule.", "")
 
 
 def _settings() -> Iterator[str]:

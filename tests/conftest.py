@@ -40,7 +40,14 @@ def socket_dir() -> Iterator[Path]:
     users, path = _variables(), os.environ.get("PYTHONPATH")
     sockets = base / "s"
     sockets.mkdir(mode=0o700)
-    _restore({"AGENTLAB_KEYS_DIR": str(base / "k"), "AGENTLAB_IPC_DIR": str(sockets), "AGENTLAB_STATE_DIR": str(base / "l")})
+    _restore(
+        {
+            "AGENTLAB_KEYS_DIR": str(base / "k"),
+            "AGENTLAB_IPC_DIR": str(sockets),
+            "AGENTLAB_STATE_DIR": str(base / "l"),
+            "AGENTLAB_RUNS": str(base / "runs.sqlite"),
+        }
+    )
     # Processes that tests start run the code that is tested, not an older one that happens to be installed.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
     before = leftovers.snapshot(sockets)

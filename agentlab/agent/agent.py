@@ -157,6 +157,9 @@ class Agent:
         finally:
             pulse.busy(-1)
 
+    def _in_office(self) -> None:
+        """Hook of our own: runs in the owner's thread when the agent has its name, and before its loop."""
+
     def _end_because(self, mode: str) -> None:
         self._state.restart_asked = mode == "restart"
         if mode == "restart":

@@ -90,7 +90,14 @@ class Door:
 
         def start(deliver: Deliver) -> None:
             def done(result: Any, error: BaseException | None) -> None:
-                deliver(self._result(method, result) if error is None else ERROR + error_to_bytes(error))
+                if error is None:
+                    try:
+                        deliver(self._result(method, result))
+                        return
+                    except BaseException as caught:  # noqa: BLE001 - it is some other thread, and its caller waits
+                        what = f"the result of {method}() of agent {self.agent.name!r} cannot be sent"
+                        error = SerializationError(f"{what}: it raised {type(caught).__name__} while it was turned into bytes")
+                deliver(ERROR + error_to_bytes(error))
 
             pending.start(done, lambda: still_wanted(deliver))
 

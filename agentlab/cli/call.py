@@ -9,6 +9,10 @@ import typer
 
 from agentlab.cli.options import File, Limit, Name, NsAddr, as_json, value_of
 from agentlab.cli.peers import Peer, mistake, peer
+from agentlab.cli.tables import printable
+
+SAFE = "safe"
+"""What brings an instrument into its safe state, as ``proxy.safe()`` does."""
 
 _NAMED = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 
@@ -32,19 +36,21 @@ def call(
 ) -> None:
     """Call a method of an agent or a service and print what it gives; nothing when that is None.
 
-    Write -- before arguments that begin with a dash: agentlab call Stage move -- -5. A text with = in it that is no
-    named argument is written as JSON: '"a=b"'
+    Write -- before a text that begins with a dash; numbers need none: agentlab call Stage move -5. A text with = in it
+    that is no named argument is written as JSON: '"a=b"'. An instrument's safe is its safe state: agentlab call psu safe
     """
     with peer(name, nsaddr, file) as whom:
         result = _ask(whom, method, *_arguments(args or []), safe=not unsafe, timeout=timeout)
     if as_text_for_programs:
         print(as_json(result))
     elif result is not None:
-        print(result)
+        print(printable(str(result), keep="\n\t"))
 
 
 def _ask(whom: Peer, method: str, args: list[Any], kwargs: dict[str, Any], *, safe: bool, timeout: float | None) -> Any:
     """Call the method, or give the attribute of that name."""
+    if method == SAFE and whom.is_instrument:
+        return whom.call("make_safe", args, kwargs, safe=False, timeout=timeout)
     if method in whom.methods(timeout):
         return whom.call(method, args, kwargs, safe=safe, timeout=timeout)
     if args or kwargs or method.startswith("_"):

@@ -9,15 +9,18 @@ from typing import Annotated
 import typer
 
 from agentlab.cli.door import MISTAKE
+from agentlab.cli.labs import Simulated
 from agentlab.cli.options import Json, as_json
 from agentlab.yamlfile.problems import Problem, ProblemsError
 
 _NOUNS = {
     "agents": "agent",
+    "instruments": "instrument",
     "services": "service",
     "daemons": "daemon",
     "nameservers": "name server",
     "wires": "wire",
+    "interlocks": "interlock",
     "groups": "group",
 }
 
@@ -27,6 +30,7 @@ def check(
     no_import: Annotated[
         bool, typer.Option("--no-import", help="Do not import the classes that the file names; say nothing of them.")
     ] = False,
+    simulated: Simulated = False,
     strict: Annotated[bool, typer.Option("--strict", help="What is allowed, but perhaps not meant, is wrong too.")] = False,
     as_text_for_programs: Json = False,
 ) -> None:
@@ -40,7 +44,7 @@ def check(
     notes: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     try:
-        lab = read_lab(file, inspect=not no_import)
+        lab = read_lab(file, inspect=not no_import, simulated=simulated)
         counts, notes = lab.counts(), lab.notes
     except ProblemsError as error:
         problems = error.problems

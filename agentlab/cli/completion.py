@@ -19,6 +19,11 @@ def complete_name(ctx: typer.Context, incomplete: str) -> list[str]:
     return _propose(ctx, lambda names: _names(names, incomplete))
 
 
+def complete_instrument(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Give the names of instruments that begin so."""
+    return _propose(ctx, lambda names: sorted(names.list(prefix=incomplete, meta_all={"kind": "instrument"})))
+
+
 def complete_attribute(ctx: typer.Context, incomplete: str) -> list[str]:
     """Give ``NAME.attribute`` for what begins so, or the names while there is no dot."""
     return _propose(ctx, lambda names: _members(names, incomplete, "_document", lambda given: given))

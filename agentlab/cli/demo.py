@@ -1,4 +1,4 @@
-"""``agentlab demo``: three simulated agents take a spectrum."""
+"""``agentlab demo``: a laboratory of simulated instruments takes a spectrum."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ import typer
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for spectrum.csv and spectrum.png.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for spectrum.csv, spectrum.png, runs.sqlite.")
     ] = Path("agentlab-demo"),
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the noise: the same gives the same spectrum.")] = 1,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer points and shorter measurements.")] = False,
 ) -> None:
-    """Take a spectrum with a simulated laser and power meter.
+    """Take a spectrum with a simulated laser, stage and power meter.
 
-    Starts a name server and three agents, each in a process of its own, scans the laser over the absorption lines of
-    rubidium, prints a table and a plot, saves both as files, and ends everything again. Takes about 6 seconds.
+    Starts the devices, which speak SCPI over TCP, a name server, and an instrument agent for each device. Refuses a second
+    client the laser, finds the beam with the stage, scans the laser over the absorption lines of rubidium while the meter
+    is unplugged for a moment, prints a table and a plot, saves both as files, and ends everything again. Takes about 8 s.
     """
     from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""``agentlab describe``: what an agent or a service is and can do."""
+"""``agentlab describe``: what an agent, an instrument or a service is and can do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from agentlab.agent.describe import bare, signature_text
 from agentlab.cli.completion import complete_attribute
 from agentlab.cli.options import File, Json, Limit, NsAddr, as_json
-from agentlab.cli.peers import Peer, mistake, peer
+from agentlab.cli.peers import Peer, member_peer, mistake, peer
 from agentlab.errors import RemoteError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -44,12 +44,17 @@ def describe(
     try:
         found = _ask(name, member, nsaddr, file, timeout)
     except UnknownNameError:
-        name, dot, member = what.rpartition(".")  # names may have dots, too
-        if not (dot and name and member):
+        if not all(what.rpartition(".")):
             raise
-        found = _ask(name, member, nsaddr, file, timeout)
+        with member_peer(what, "method", nsaddr, file) as (whom, member):  # names may have dots, too
+            name = whom.name
+            found = _asked(whom, member, timeout)
     if not all_of_it and not member:
         found["methods"] = [method for method in found["methods"] if method["own"]]
+        if "driver" in found:
+            from agentlab.cli.describeinstrument import without_inherited  # for instruments alone
+
+            found = without_inherited(found)
     if as_text_for_programs:
         print(as_json(found))
         return
@@ -64,17 +69,21 @@ def describe(
 
 def _ask(name: str, member: str, nsaddr: str | None, file: Path | None, timeout: float | None) -> dict[str, Any]:
     with peer(name, nsaddr, file) as whom:
-        try:
-            if member:
-                whom.check_public(member)
-                return dict(whom.ask("_portrait", member, timeout=timeout))
-            portrait = whom.ask("_portrait", timeout=timeout)
-            sockets = whom.ask("_wiring", timeout=timeout)
-        except (AttributeError, RemoteError) as error:
-            if member and "_portrait" not in str(error):
-                raise mistake(str(error)) from None
-            return _service(whom, member, timeout)
-        return {"name": name, "kind": "agent", **portrait, "sockets": sockets}
+        return _asked(whom, member, timeout)
+
+
+def _asked(whom: Peer, member: str, timeout: float | None) -> dict[str, Any]:
+    try:
+        if member:
+            whom.check_public(member)
+            return dict(whom.ask("_portrait", member, timeout=timeout))
+        portrait = whom.ask("_portrait", timeout=timeout)
+        sockets = whom.ask("_wiring", timeout=timeout)
+    except (AttributeError, RemoteError) as error:
+        if member and "_portrait" not in str(error):
+            raise mistake(str(error)) from None
+        return _service(whom, member, timeout)
+    return {"kind": "agent", **portrait, "name": whom.name, "sockets": sockets}
 
 
 def _service(whom: Peer, member: str, timeout: float | None) -> dict[str, Any]:
@@ -116,22 +125,45 @@ def _show_member(console: Console, shown: str, found: dict[str, Any]) -> None:
         _wrapped(console, f"{shown}{found['signature']}", "", 2 * INDENT)
     else:
         value = "" if found["value"] is None else f" = {found['value']}"
-        console.print(f"{shown}: {found['type'] or 'attribute'}{value}")
+        unit = f", {found['unit']}" if found.get("unit") else ""
+        console.print(f"{shown}: {found['type'] or 'attribute'}{unit}{value}")
     if found["doc"]:
         console.print()
         _indented(console, found["doc"])
 
 
 def _show(console: Console, found: dict[str, Any]) -> None:
-    console.print(f"{found['name']}: {found['kind']} of class {found['class']}", soft_wrap=True)
+    by = f"with driver {found['driver']['driver']}" if "driver" in found else f"of class {found['class']}"
+    console.print(f"{found['name']}: {found['kind']} {by}", soft_wrap=True)
     for fact in _facts(found):
         _wrapped(console, fact, INDENT, 2 * INDENT)
     if found["doc"]:
         console.print()
         _indented(console, found["doc"])
-    _section(console, "Methods", [(f"{m['name']}{m['signature']}", _first_line(m["doc"])) for m in found["methods"]])
-    _section(console, "Attributes", [(a["name"], _value(a)) for a in found["attributes"]])
+    methods, attributes = found["methods"], found["attributes"]
+    if "driver" in found:
+        known = {one["name"] for part in ("parameters", "actions") for one in found["driver"][part]}
+        methods, attributes = ([one for one in part if one["name"] not in known] for part in (methods, attributes))
+        _show_driver(console, found["driver"])
+    _section(console, "Methods", [(f"{m['name']}{m['signature']}", _first_line(m["doc"])) for m in methods])
+    _section(console, "Attributes", [(a["name"], _value(a)) for a in attributes])
     _section(console, "Sockets", [_socket(s) for s in found["sockets"]])
+
+
+def _show_driver(console: Console, driver: dict[str, Any]) -> None:
+    """Print what an instrument has from its driver."""
+    from agentlab.cli.describeinstrument import actions, facts, parameter_table  # for instruments alone
+
+    for fact in facts(driver):
+        _wrapped(console, fact, INDENT, 2 * INDENT)
+    if driver.get("doc"):
+        console.print()
+        _indented(console, driver["doc"])
+    parameters = parameter_table(driver)
+    if parameters is not None:
+        console.print()
+        console.print(parameters)
+    _section(console, "Actions", list(actions(driver)))
 
 
 def _facts(found: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from agentlab.cli.tables import printable
 from agentlab.cli.verbs import Verbs
 from agentlab.errors import (
     AgentLabError,
@@ -25,9 +26,12 @@ from agentlab.errors import (
     LabDownError,
     LabError,
     LabStartError,
+    LimitError,
     NameServerError,
     NameServerUnavailableError,
     RefusedError,
+    UnitError,
+    UnknownParameterError,
     UnknownUnitError,
     WrongAddressError,
 )
@@ -43,6 +47,9 @@ MISTAKES = (
     LabStartError,
     UnknownUnitError,
     AlreadyUpError,
+    LimitError,
+    UnitError,
+    UnknownParameterError,
 )
 """Errors that a user mends by asking for something else. All other errors of ours are failures."""
 
@@ -105,7 +112,7 @@ class Door(TyperGroup):
 
 def say(text: str) -> None:
     """Write one line to stderr, as every message of this program is written."""
-    line = " ".join(text.split())
+    line = printable(" ".join(text.split()))
     with contextlib.suppress(OSError):  # nobody reads any more
         print(f"agentlab: {line}", file=sys.stderr, flush=True)
 
@@ -129,12 +136,7 @@ def say_usage(error: Any) -> int:
     command = "agentlab" if context is None else f"agentlab {context.info_name}" if context.parent is not None else "agentlab"
     message = error.format_message().rstrip(".").replace(". Did you mean", "; did you mean")
     message = message.replace("? Did you mean", "?\n").partition("\n")[0]  # said by typer and by click
-    option = str(getattr(error, "option_name", ""))
-    if option.lstrip("-")[:1].isdigit():
-        cure = f"write -- before arguments that begin with a dash: {command} NAME METHOD -- {option}"
-    else:
-        cure = f"see {command} --help"
-    say(f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} {cure}")
+    say(f"{message[:1].lower()}{message[1:]}{'' if message.endswith('?') else ';'} see {command} --help")
     return MISTAKE
 
 

@@ -17,6 +17,9 @@ from agentlab.lab.places import DEFAULT_FILE
 
 FileArgument = Annotated[Path, typer.Argument(metavar="[FILE]", help="The lab file.", show_default=True)]
 FileOption = Annotated[Path, typer.Option("--file", metavar="FILE", help="The lab file.", show_default=True)]
+Simulated = Annotated[
+    bool, typer.Option("--simulated", help="A dry run: every instrument that declares a stand-in is replaced by it.")
+]
 DEFAULT = Path(DEFAULT_FILE)
 
 

@@ -18,7 +18,8 @@ def ls(nsaddr: NsAddr = None, file: File = None, as_text_for_programs: Json = Fa
     """List the agents and services that a name server knows, and how they are.
 
     States: running; stopped (its loop does not run); ending; silent (no answer within a second: frozen, or killed a
-    moment ago); refused (it does not accept our key); - (an object of another program). Services have further ones.
+    moment ago); refused (it does not accept our key); - (an object of another program). Services have further ones, and
+    instruments: see agentlab instruments.
     Messages are counted where they are handled: who only publishes has none.
     """
     address = nameserver(nsaddr, file)
@@ -43,7 +44,7 @@ def _row(registration: Registration, answer: Answer) -> dict[str, Any]:
         "kind": known.get("kind", "agent" if "class" in known else "other"),
         "class": known.get("class"),
         "host": known.get("host"),
-        "state": vitals.get("state", state),
+        "state": _with_device(str(vitals.get("state", state)), vitals),
         "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds") if isinstance(since, (int, float)) else None,
         "rate": vitals.get("rate"),
         "errors": vitals.get("errors"),
@@ -51,6 +52,12 @@ def _row(registration: Registration, answer: Answer) -> dict[str, Any]:
         "tags": known.get("tags", []),
         "uri": registration.uri,
     }
+
+
+def _with_device(state: str, vitals: dict[str, Any]) -> str:
+    """Give the state of an agent; of an instrument the device's, unless all is well."""
+    own = (vitals.get("instrument") or {}).get("state")
+    return state if state != "running" or own in (None, "online", "busy") else str(own)
 
 
 def _texts(row: dict[str, Any]) -> list[str]:

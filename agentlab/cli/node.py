@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from agentlab.cli.labs import DEFAULT, FileArgument, Following
+from agentlab.cli.labs import DEFAULT, FileArgument, Following, Simulated
 
 
 def node(
@@ -24,16 +24,17 @@ def node(
         float | None,
         typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Limit for the whole start.", show_default="as each unit has"),
     ] = None,
+    simulated: Simulated = False,
 ) -> None:
     """Run the lab of a file here, until SIGTERM or Ctrl-C; what happens is told in plain lines.
 
     For a service manager: systemd (Type=notify) hears when the lab is up, reloads and stops, and of its watchdog. SIGHUP
     reads the file again. Exit codes: 0 it was stopped; 2 the file has problems, the lab is up already, or --strict-start.
     """
-    run_here(file, keep_going=not strict_start, timeout=timeout)
+    run_here(file, keep_going=not strict_start, timeout=timeout, simulated=simulated)
 
 
-def run_here(file: Path, *, keep_going: bool, timeout: float | None) -> None:
+def run_here(file: Path, *, keep_going: bool, timeout: float | None, simulated: bool = False) -> None:
     """Run a lab in this process until somebody stops it. Its folder becomes the working directory."""
     from agentlab.lab.node import run_node
     from agentlab.lab.places import lab_places
@@ -43,7 +44,7 @@ def run_here(file: Path, *, keep_going: bool, timeout: float | None) -> None:
         os.chdir(path.parent)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     lines = _Lines()
-    run_node(path, keep_going=keep_going, timeout=timeout, on_ready=lines.ready, on_event=lines.event)
+    run_node(path, keep_going=keep_going, timeout=timeout, on_ready=lines.ready, on_event=lines.event, simulated=simulated)
     lines.print(f"{file} is down")
 
 

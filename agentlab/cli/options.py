@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,13 +93,39 @@ def _listens(port: int) -> bool:
 
 
 def as_json(value: Any) -> str:
-    """Give a value as JSON; what JSON does not know is given as its text."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    """Give a value as JSON, which any program can read.
+
+    NaN, which JSON does not know, is null; what is infinite is the text ``inf`` or ``-inf``; keys are text; an array is a
+    list; anything else is its text.
+    """
+    return _json(value, indent=2)
 
 
 def as_json_line(value: Any) -> str:
-    """Give a value as JSON in one line."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """Give a value as JSON in one line; see :func:`as_json`."""
+    return _json(value, indent=None)
+
+
+def _json(value: Any, indent: int | None) -> str:
+    try:
+        try:
+            return json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError):  # something that JSON does not know
+            return json.dumps(_for_json(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    except RecursionError:  # it holds itself
+        return json.dumps(str(value), ensure_ascii=False)
+
+
+def _for_json(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None if math.isnan(value) else str(value)
+    if isinstance(value, Mapping):
+        return {key if isinstance(key, str) else str(key): _for_json(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_for_json(one) for one in value]
+    return _for_json(value.tolist()) if callable(getattr(value, "tolist", None)) else str(value)
 
 
 def value_of(text: str) -> Any:

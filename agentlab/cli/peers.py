@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from agentlab.cli.completion import complete_instrument
 from agentlab.cli.door import FAILED, MISTAKE, say
 from agentlab.cli.options import LAB_FILE, nameserver
 from agentlab.errors import (
@@ -17,13 +18,23 @@ from agentlab.errors import (
     CommunicationError,
     ConfigurationError,
     ConnectionLostError,
+    InstrumentError,
+    LabError,
+    LockedError,
+    NameServerError,
     RefusedError,
     nearest,
 )
-from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.client import NameServerClient, Registration
 from agentlab.runtime.calling import Caller
 from agentlab.settings import NAMESERVER_VARIABLE
 
+INSTRUMENT = "instrument"
+PATIENCE = 10.0
+"""Seconds; an instrument gives up sooner waiting for its driver."""
+InstrumentName = Annotated[
+    str, typer.Argument(metavar="NAME", help="An instrument.", show_default=False, autocompletion=complete_instrument)
+]
 COMMON = frozenset(("get_attr", "set_attr", "info", "ping", "is_running"))
 """What every service has, unless its class has methods of these names."""
 
@@ -40,6 +51,41 @@ class Peer:
         self.name = caller.name
         self._caller = caller
         self._cure = cure
+        self._parameters: dict[str, dict[str, Any]] | None = None
+        self._whole = True
+
+    @property
+    def is_instrument(self) -> bool:
+        """Whether it holds a device."""
+        return self._caller.kind == INSTRUMENT
+
+    @property
+    def uri(self) -> str:
+        """Where it is."""
+        return self._caller.uri
+
+    def speak_as(self, note: Callable[[float | None], Mapping[str, Any]]) -> None:
+        """Send that along with each call from now on: who calls, and what proves it."""
+        self._caller.note = note
+
+    def parameters(self, timeout: float | None = None) -> dict[str, dict[str, Any]]:
+        """Give what an instrument can be asked for and told, by name; of anything else nothing. No device is asked."""
+        if not self.is_instrument:
+            return {}
+        if self._parameters is None:
+            described = self.ask("describe", timeout=timeout)
+            self._parameters = {one["name"]: one for one in described["parameters"]}
+            self._whole = bool(described.get("whole", True))
+        return self._parameters
+
+    def parameter(self, name: str, timeout: float | None = None) -> dict[str, Any] | None:
+        """Give a parameter of an instrument, also of one whose driver is just being loaded; None: it is none."""
+        found = self.parameters(timeout).get(name)
+        if found is None and self.is_instrument and not self._whole:
+            self.call("_await", (name,), safe=False, timeout=PATIENCE if timeout is None else timeout)
+            self._parameters = None
+            found = self.parameters(timeout).get(name)
+        return found
 
     def ask(self, method: str, *args: Any, timeout: float | None = None) -> Any:
         """Ask what it answers beside its work. Raises what it raises."""
@@ -75,9 +121,15 @@ class Peer:
             return self._call(method, tuple(args), dict(kwargs or {}), safe=safe, timeout=timeout)
         except (CommunicationError, RefusedError, AgentStoppedError):
             raise
+        except LockedError as error:
+            text = str(error).replace("`with x.lock():`", f"agentlab lock {self.name}")  # who reads it sits at a shell
+            raise LockedError(text) from None
+        except InstrumentError as error:
+            if self.is_instrument:  # it says all by itself
+                raise
+            raise _told(shown or f"{self.name}.{method}()", error) from None
         except Exception as error:  # noqa: BLE001 - the method's own error, of whatever type: told in a line
-            say(f"{shown or f'{self.name}.{method}()'} raised {type(error).__name__}: {error}")
-            raise typer.Exit(FAILED) from None
+            raise _told(shown or f"{self.name}.{method}()", error) from None
 
     def methods(self, timeout: float | None = None) -> list[str]:
         """Give the names of its public methods."""
@@ -126,7 +178,7 @@ class Peer:
 
     def common(self) -> frozenset[str]:
         """Give what every agent has, or every service."""
-        if self._caller.kind != "agent":
+        if self._caller.kind not in ("agent", INSTRUMENT):
             return COMMON
         from agentlab.agent.agent import Agent  # for this alone
 
@@ -136,6 +188,12 @@ class Peer:
         """Refuse a name that is not public."""
         if name.startswith("_"):
             raise mistake(f"{name!r} of {self.name!r} is private; only names without a leading underscore are for others")
+
+
+def _told(shown: str, error: Exception) -> typer.Exit:
+    """Say what somebody's method raised; give what to raise."""
+    say(f"{shown} raised {type(error).__name__}: {error}")
+    return typer.Exit(FAILED)
 
 
 def mistake(text: str) -> typer.Exit:
@@ -160,11 +218,84 @@ def peer(name: str, nsaddr: str | None, file: Path | None = None) -> Iterator[Pe
     """
     with NameServerClient(nameserver(nsaddr, file)) as names:
         found = names.lookup(name)
-    caller = Caller(name, found.uri, None, kind=str(found.metadata.get("kind", "agent")))
+    with _peer_of(found, _cure(name, nsaddr, file)) as whom:
+        yield whom
+
+
+@contextmanager
+def _peer_of(found: Registration, cure: str) -> Iterator[Peer]:
+    caller = Caller(found.name, found.uri, None, kind=str(found.metadata.get("kind", "agent")))
+    whom = Peer(caller, cure)
+    if whom.is_instrument:
+        from agentlab.cli.reservations import note_for  # for instruments alone
+
+        whom.speak_as(note_for(found.uri))
     try:
-        yield Peer(caller, _cure(name, nsaddr, file))
+        yield whom
     finally:
         caller.close()
+
+
+@contextmanager
+def member_peer(
+    text: str, what: str, nsaddr: str | None, file: Path | None = None, *, alone: bool = False
+) -> Iterator[tuple[Peer, str]]:
+    """Give the one that ``NAME.member`` means, and the member, for the time of a block.
+
+    Names may have dots, and so may parameters of instruments: ``dmm.ch_1.voltage``. The longest name that is there is meant.
+
+    Args:
+        text: As the user wrote it.
+        what: What comes after the name, such as ``attribute``.
+        nsaddr: As the option gives it.
+        file: As the option gives it.
+        alone: Whether the name of an instrument may stand alone; the member is empty then.
+
+    Raises:
+        ConfigurationError: it is not of that form.
+        UnknownNameError, NameServerUnavailableError, LabError: as for :func:`peer`.
+    """
+    whole = _alone(text, nsaddr, file)
+    if whole is not None:
+        if not alone:
+            raise mistake(f"{text!r} is an instrument; write {text}.PARAMETER: agentlab describe {text} lists what it has")
+        with _peer_of(whole, _cure(text, nsaddr, file)) as whom:
+            yield whom, ""
+        return
+    name, member = split(text, what)
+    with NameServerClient(nameserver(nsaddr, file)) as names:
+        found = names.find(name)
+        first = name
+        while found is None and "." in name:
+            name, _, more = name.rpartition(".")
+            member = f"{more}.{member}"
+            candidate = names.find(name) if name else None
+            found = candidate if candidate is not None and candidate.metadata.get("kind") == INSTRUMENT else None
+        if found is None:
+            found = names.lookup(first)  # which says that nobody is called so
+    with _peer_of(found, _cure(found.name, nsaddr, file)) as whom:
+        yield whom, member
+
+
+def _alone(text: str, nsaddr: str | None, file: Path | None) -> Registration | None:
+    """Give the instrument that a text without a member names; None: there is none, or nobody can be asked."""
+    if "." in text.strip("."):  # also a name may have dots, but then who reads it cannot tell either
+        return None
+    try:
+        with NameServerClient(nameserver(nsaddr, file)) as names:
+            found = names.find(text)
+    except (NameServerError, LabError):
+        return None
+    return found if found is not None and found.metadata.get("kind") == INSTRUMENT else None
+
+
+@contextmanager
+def instrument(name: str, nsaddr: str | None, file: Path | None = None) -> Iterator[Peer]:
+    """Give the instrument of a name for the time of a block; anything else is the user's mistake. Raises as :func:`peer`."""
+    with peer(name, nsaddr, file) as whom:
+        if not whom.is_instrument:
+            raise mistake(f"{name!r} is no instrument; agentlab instruments lists those that there are")
+        yield whom
 
 
 def _cure(name: str, nsaddr: str | None, file: Path | None) -> str:

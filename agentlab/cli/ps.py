@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import psutil
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from agentlab.cli.labs import DEFAULT, FileOption, age, first_line, size
+from agentlab.cli.labs import DEFAULT, age, first_line, size
 from agentlab.cli.options import Json, as_json
+from agentlab.cli.tables import printable
+from agentlab.errors import ConfigurationError
 from agentlab.lab.client import LabClient
 
 LONGEST_NAME = 24
 """Characters of a unit's name that stand in one line, so that the table fits 80."""
 LONGEST_REASON = 48
+UP = ("running", "suspected")
+WELL = ("online", "busy")
+"""States of an instrument of which nothing needs to be said."""
 _AFTER = {
     "running": "started again",
     "suspected": "started again, now suspected",
@@ -27,19 +34,47 @@ _AFTER = {
 }
 
 
-def ps(file: FileOption = DEFAULT, as_text_for_programs: Json = False) -> None:
+def ps(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The lab file; lab.yml.", show_default=False)] = None,
+    as_option: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="The same.", show_default=False)
+    ] = None,
+    as_text_for_programs: Json = False,
+) -> None:
     """List the units of a running lab: state, process, how long so, restarts, CPU and memory, and why.
 
-    CPU is a process's average since it began, in percent of one core; memory is what it holds itself, in MB.
+    CPU is a process's average since it began, in percent of one core; memory is what it holds itself, in MB. Of an
+    instrument its own state is shown too, where it is not as it should be: offline, fault, safe, silent.
     """
-    with LabClient(file) as client:
+    if file is not None and as_option is not None:
+        raise ConfigurationError(f"{file} and --file {as_option} both say which lab; give one of them")
+    with LabClient(file or as_option or DEFAULT) as client:
         rows = [{**row, **usage(row.get("pid"))} for row in client.status()]
+    look_at_instruments(rows)
     if as_text_for_programs:
         print(as_json(rows))
     elif not rows:
         print("the lab has no units")
     else:
         Console(highlight=False, markup=False).print(_table(rows))
+
+
+def look_at_instruments(rows: list[dict[str, Any]]) -> None:
+    """Add the own state of each instrument that runs."""
+    running = {row["name"]: row for row in rows if row["kind"] == "instrument" and row["state"] in UP and row.get("uri")}
+    if not running:
+        return
+    from agentlab.cli.instrumentlooks import Place, ask_all, status_of  # for instruments alone
+
+    for answer in ask_all([Place(name, row["uri"]) for name, row in running.items()], status_of):
+        row = running[answer.place.name]
+        row["instrument"] = {"state": "silent", "reason": str(answer.error)} if answer.error is not None else answer.value
+
+
+def state_text(row: dict[str, Any]) -> str:
+    """Give the state of a unit; of an instrument with its own, unless all is well."""
+    own = (row.get("instrument") or {}).get("state")
+    return str(row["state"]) if own in (None, *WELL) else f"{row['state']}, {own}"
 
 
 def usage(pid: int | None) -> dict[str, float | None]:
@@ -69,7 +104,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
     for row, reason in zip(rows, reasons, strict=True):
         cells = (
             str(row["unit"]),
-            str(row["state"]),
+            state_text(row),
             str(row.get("pid") or ""),
             age(row.get("since")),
             str(row.get("restarts") or 0),
@@ -87,4 +122,5 @@ def why(row: dict[str, Any]) -> str:
         text = f"{cause}; {_AFTER.get(row['state'], row['state'])}" if "given up" not in reason else f"{cause}; given up"
     else:
         text = reason.partition("; agentlab ")[0]  # the cure is for who asks about the unit
+    text = printable(text)
     return text if len(text) <= LONGEST_REASON else f"{text[: LONGEST_REASON - 3].rstrip()}..."

@@ -16,7 +16,7 @@ def rename(
         str,
         typer.Argument(
             metavar="OLD",
-            help="An agent, service, daemon, name server or group; service/NAME where the bare name is ambiguous.",
+            help="An agent, instrument, service, daemon, name server or group; service/NAME where the bare name is ambiguous.",
             show_default=False,
         ),
     ],

@@ -8,7 +8,7 @@ import typer
 
 from agentlab.cli.labs import DEFAULT, FileOption, age, complete_units, ending, first_line, moment, size
 from agentlab.cli.options import Json, as_json
-from agentlab.cli.ps import usage
+from agentlab.cli.ps import look_at_instruments, usage
 from agentlab.lab.client import LabClient
 
 LAST_LINES = 20
@@ -41,6 +41,7 @@ def status(
             return
         row = next(row for row in client.status() if row["unit"] == unit)
         row, report = {**row, **usage(row.get("pid"))}, client.report(unit)
+        look_at_instruments([row])
         _show({**row, "report": report}, _unit_lines(row, report), as_json_text=as_text_for_programs)
 
 
@@ -52,7 +53,7 @@ def _lab_lines(info: dict[str, Any], rows: list[dict[str, Any]]) -> list[str]:
     states = [str(row["state"]) for row in rows]
     counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states)) or "none"
     facts = {
-        "lab": f"{info['name']} ({info['state']})",
+        "lab": f"{info['name']} ({info['state']}{', simulated' if info.get('simulated') else ''})",
         "file": f"{info['file']}{', changed since it was read: agentlab reload takes that over' if info['changed'] else ''}",
         "supervisor": f"{info['pid']}, since {moment(info['since'])} ({age(info['since'])})",
         "units": counts,
@@ -74,6 +75,7 @@ def _unit_lines(row: dict[str, Any], report: dict[str, Any] | None) -> list[str]
         "unit": row["unit"],
         "state": str(row["state"]) + (f", since {moment(row['since'])} ({age(row['since'])})" if row.get("since") else ""),
         "reason": first_line(row.get("reason")),
+        **_instrument_facts(row.get("instrument") or {}),
         "pid": row.get("pid"),
         "restart": row.get("restart"),
         "restarts": row.get("restarts"),
@@ -86,6 +88,20 @@ def _unit_lines(row: dict[str, Any], report: dict[str, Any] | None) -> list[str]
         "last end": ending(row),
     }
     return [*_facts(facts), *(_report_lines(report) if report is not None else [])]
+
+
+def _instrument_facts(own: dict[str, Any]) -> dict[str, Any]:
+    """Give what an instrument says of itself."""
+    if not own:
+        return {}
+    latch, reason = own.get("latch") or {}, first_line(own.get("reason"))
+    since = f", since {moment(own['since'])} ({age(own['since'])})" if own.get("since") else ""
+    return {
+        "instrument": f"{own['state']}{since}{f': {reason}' if reason else ''}",
+        "identity": own.get("identity"),
+        "owner": own.get("owner"),
+        "latched": f"by {latch['by'] or 'somebody'}: {latch['reason']}" if latch else "",
+    }
 
 
 def _report_lines(report: dict[str, Any]) -> list[str]:

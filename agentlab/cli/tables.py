@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
+from unicodedata import category
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -12,6 +13,18 @@ if TYPE_CHECKING:
 NUMBERS = ("pid", "messages/s", "errors", "rate", "queue", "CPU %", "memory", "since")
 _UNITS = ("B", "K", "M", "G", "T")
 _STYLES = {"running": "green", "stopped": "yellow", "ending": "yellow", "silent": "red", "refused": "red", "waiting": "red"}
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """Give a text as a terminal may get it: what would steer it, such as colours or a change of direction, is spelt out.
+
+    Args:
+        text: Whatever a device or a program said.
+        keep: Characters that may stay all the same, such as ends of lines.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep or category(c) == "Zs" else ascii(c)[1:-1] for c in text)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
@@ -23,7 +36,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     for heading in columns:
         made.add_column(heading, justify="right" if heading in NUMBERS else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(text, style=_STYLES.get(text, "")) for text in row))
+        made.add_row(*(Text(printable(text), style=_STYLES.get(text, "")) for text in row))
     return made
 
 

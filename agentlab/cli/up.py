@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from agentlab.cli.door import FAILED, INTERRUPTED, say
-from agentlab.cli.labs import DEFAULT, FileArgument, Following, first_line, log_of
+from agentlab.cli.door import FAILED, INTERRUPTED, MISTAKE, say
+from agentlab.cli.labs import DEFAULT, FileArgument, Following, Simulated, first_line, log_of
 from agentlab.cli.options import Json, as_json
 from agentlab.lab.client import LabClient
 
@@ -24,6 +24,7 @@ def up(
         float | None,
         typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Limit for the whole start.", show_default="as each unit has"),
     ] = None,
+    simulated: Simulated = False,
     as_text_for_programs: Json = False,
 ) -> None:
     """Start the lab of a file, with a supervisor that runs in the background and keeps it up.
@@ -35,20 +36,23 @@ def up(
     if foreground:
         from agentlab.cli.node import run_here
 
-        run_here(file, keep_going=keep_going, timeout=timeout)
+        run_here(file, keep_going=keep_going, timeout=timeout, simulated=simulated)
         return
     from agentlab.lab.launch import start_node_detached
 
     console = Console()
     try:
         with Following(console, quiet=as_text_for_programs) as show:
-            info = start_node_detached(file, keep_going=keep_going, timeout=timeout, on_event=show)
+            info = start_node_detached(file, keep_going=keep_going, timeout=timeout, on_event=show, simulated=simulated)
     except KeyboardInterrupt:
         with LabClient(file) as client:
             goes_on = client.is_up()
         how = f"the lab goes on in the background: agentlab ps shows it, agentlab down {file} ends it"
         say(f"interrupted; {how if goes_on else 'nothing was started'}")
         raise typer.Exit(INTERRUPTED) from None
+    if simulated and not info.get("simulated"):
+        say(f"{file} is up already, with its real instruments; agentlab down {file} first")
+        raise typer.Exit(MISTAKE)
     with LabClient(file) as client:
         rows = client.status()
     bad, idle = not_running(rows)
@@ -77,7 +81,7 @@ def not_running(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[
 def _tell(file: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     running = sum(row["state"] == "running" for row in rows)
     elsewhere = [f"{row['unit']} ({row['host']})" for row in rows if row["state"] == "elsewhere"]
-    how = "is up already" if info["already"] else "is up"
+    how = ("is up already" if info["already"] else "is up") + (", simulated" if info.get("simulated") else "")
     print(f"{file} {how}: {running} of {len(rows) - len(elsewhere)} units running, supervisor {info['pid']}")
     if elsewhere:
         print(f"elsewhere, left to the nodes there: {', '.join(elsewhere)}")

@@ -6,9 +6,11 @@ A new verb is one line in :data:`VERBS`: its name, and the module whose function
 from __future__ import annotations
 
 import importlib
+import re
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 VERBS: dict[str, dict[str, str]] = {
     "A lab": {
@@ -37,6 +39,15 @@ VERBS: dict[str, dict[str, str]] = {
         "top": "top",
         "graph": "graph",
     },
+    "Instruments and runs": {
+        "instruments": "instruments",
+        "lock": "lock",
+        "unlock": "unlock",
+        "who": "who",
+        "estop": "estop",
+        "reset": "reset",
+        "runs": "runs",
+    },
     "This program": {
         "nameserver": "nameserver",
         "info": "info",
@@ -44,6 +55,26 @@ VERBS: dict[str, dict[str, str]] = {
     },
 }
 """Theme -> verb -> module of ``agentlab.cli``, in the order in which ``--help`` shows them."""
+
+_NEGATIVE = re.compile(r"-(\d|\.\d|inf)")  # how what a user sets may begin: -5, -.5, "-5 mV"; no option begins so
+
+
+class Verb(TyperCommand):
+    """A command that takes negative numbers for what they are, and for no options."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """Give the parser of options, which leaves negative numbers among the arguments."""
+        parser: Any = super().make_parser(ctx)
+        options = parser._process_opts
+
+        def process(arg: str, state: Any) -> None:
+            if _NEGATIVE.match(arg):
+                state.largs.append(arg)
+            else:
+                options(arg, state)
+
+        parser._process_opts = process
+        return parser
 
 
 class Verbs(dict[str, Any]):
@@ -78,5 +109,5 @@ class Verbs(dict[str, Any]):
 def _command(verb: str, theme: str, module: str) -> Any:
     function = getattr(importlib.import_module(f"agentlab.cli.{module}"), verb)
     alone = typer.Typer(add_completion=False)
-    alone.command(verb, rich_help_panel=theme)(function)
+    alone.command(verb, cls=Verb, rich_help_panel=theme)(function)
     return typer.main.get_command(alone)

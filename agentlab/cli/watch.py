@@ -1,4 +1,4 @@
-"""``agentlab watch``: see what an agent publishes, live."""
+"""``agentlab watch``: see what an agent publishes, or an instrument measures, live."""
 
 from __future__ import annotations
 
@@ -12,17 +12,26 @@ import typer
 from agentlab.agent.agent import Agent
 from agentlab.cli.completion import complete_publisher
 from agentlab.cli.options import File, NsAddr, as_json_line, nameserver
-from agentlab.cli.peers import Peer, mistake, peer, split
+from agentlab.cli.peers import Peer, member_peer, mistake
+from agentlab.cli.tables import printable
 from agentlab.errors import nearest
+from agentlab.instruments.model.reading import Reading
 
 KINDS = ("PUB", "SYNC_PUB")
 PATIENCE = 3.0
+READINGS = "readings"
+"""The alias under which instruments publish; each topic is a parameter."""
 
 
 def watch(
     socket: Annotated[
         str,
-        typer.Argument(metavar="NAME.ALIAS", help="Such as Meter.power.", show_default=False, autocompletion=complete_publisher),
+        typer.Argument(
+            metavar="NAME.ALIAS",
+            help="Such as Meter.power; dmm.voltage, a polled parameter of an instrument; or dmm, all that it polls.",
+            show_default=False,
+            autocompletion=complete_publisher,
+        ),
     ],
     topic: Annotated[
         list[str] | None,
@@ -35,16 +44,25 @@ def watch(
     file: File = None,
     as_text_for_programs: Annotated[bool, typer.Option("--json", help="Print a line of JSON for each.")] = False,
 ) -> None:
-    """Print the publications of a PUB or SYNC_PUB socket as they come, until Ctrl-C.
+    """Print the publications of a PUB or SYNC_PUB socket, or the readings of an instrument, as they come, until Ctrl-C.
 
-    An agent that is started again is followed.
+    An agent that is started again is followed. Readings are printed with their unit, and their quality where it is not good.
     """
-    name, alias = split(socket, "alias")
-    with peer(name, nsaddr, file) as whom:
+    with member_peer(socket, "alias", nsaddr, file, alone=True) as (whom, member):
+        name, alias, only = whom.name, member or READINGS, ""
+        if not member:
+            _check_polls(whom)
+        elif member != READINGS and whom.parameter(member, PATIENCE) is not None:
+            _check_polled(whom, member)
+            alias, only, topic = READINGS, member, [member]
         _check(whom, alias)
+        of_instrument = whom.is_instrument and alias == READINGS
     from agentlab.runtime.directory import NameDirectory  # with the rest of what an agent's process uses
 
-    watcher = _Watcher(count, as_lines_of_json=as_text_for_programs)
+    if of_instrument:
+        watcher: _Watcher = _ReadingWatcher(count, only, as_lines_of_json=as_text_for_programs)
+    else:
+        watcher = _Watcher(count, as_lines_of_json=as_text_for_programs)
     directory = NameDirectory(nameserver(nsaddr, file))
     agent = Agent("agentlab watch")
     agent._directory = directory
@@ -57,6 +75,22 @@ def watch(
     finally:
         directory.close()
         agent._close()
+
+
+def _check_polls(whom: Peer) -> None:
+    """Refuse an instrument of which nothing is published."""
+    found = whom.parameters(PATIENCE)
+    if found and not any(one.get("poll") for one in found.values()):
+        raise mistake(f"{whom.name} polls nothing, so nothing of it is published; give it poll: 1, or agentlab get {whom.name}")
+
+
+def _check_polled(whom: Peer, name: str) -> None:
+    """Refuse a parameter of which nothing is published."""
+    if not whom.parameters(PATIENCE)[name].get("poll"):
+        raise mistake(
+            f"{whom.name}.{name} is not polled, so nothing of it is published; give the instrument poll: {{{name}: 1}}, "
+            f"or ask once: agentlab get {whom.name}.{name}"
+        )
 
 
 def _check(whom: Peer, alias: str) -> None:
@@ -98,10 +132,35 @@ class _Watcher:
         if self._json:
             print(as_json_line({"time": now, "topic": topic, "message": message}), flush=True)
         else:
-            print(f"{datetime.fromtimestamp(now).astimezone():%H:%M:%S.%f}"[:-3], _text(topic, message), flush=True)
+            print(_clock(now), printable(_text(topic, message), keep="\n\t"), flush=True)
+        self._count()
+
+    def _count(self) -> None:
         if self._left is not None:
             self._left -= 1
             self.done = self._left <= 0
+
+
+class _ReadingWatcher(_Watcher):
+    """Prints the readings of an instrument: all, or those of one parameter."""
+
+    def __init__(self, count: int | None, only: str, *, as_lines_of_json: bool) -> None:
+        super().__init__(count, as_lines_of_json=as_lines_of_json)
+        self._only = only
+
+    def _print(self, message: Any, topic: str) -> None:
+        reading = Reading.from_dict(message)
+        if self._only and reading.name != self._only:
+            return  # a topic lets through whatever begins like it
+        if self._json:
+            print(as_json_line(message), flush=True)
+        else:
+            print(_clock(reading.timestamp), printable(_text("" if self._only else topic, reading)), flush=True)
+        self._count()
+
+
+def _clock(when: float) -> str:
+    return f"{datetime.fromtimestamp(when).astimezone():%H:%M:%S.%f}"[:-3]
 
 
 def _text(topic: str, message: Any) -> str:

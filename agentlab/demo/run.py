@@ -1,170 +1,199 @@
-"""The demonstration's script: start a laboratory, take a spectrum, show it, end everything."""
+"""The demonstration's script: start a laboratory, find the beam, take a spectrum, show it, end everything."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agentlab import (
     AgentLabError,
-    AgentStoppedError,
     CommunicationError,
     ConfigurationError,
     ConnectionLostError,
-    MessageTimeoutError,
-    NameServerError,
+    InstrumentError,
+    LockedError,
     NSProxy,
     Proxy,
-    run_agent,
     run_nameserver,
 )
-from agentlab.demo.agents import Laser, PowerMeter, Scan
+from agentlab.demo.mishap import Mishap
 from agentlab.demo.show import save_files, show
 from agentlab.demo.spectrum import Spectrum
+from agentlab.instruments import InstrumentProxy, run_instrument, sweep
+from agentlab.instruments.simulated import SimulatedBench, run_simulated
 
-AGENTS = ("Laser", "PowerMeter", "Scan")
-LOOK_PERIOD = 0.05
-"""Seconds between two looks at the scan's progress."""
-STUCK = 5.0
-"""Seconds without a new point after which the scan is given up."""
+DEVICES = {"Laser": "laser", "Stage": "stage", "Meter": "meter"}
+"""The instruments of the demonstration, and what kind of simulated device each is."""
+PATIENCE = 4.0
+"""Seconds that the scan waits for a device that is away."""
+BEAM_MM = (9.0, 16.0)
+"""Where on the stage's axis the beam is looked for."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the scan is to do: a range in nm, a number of points, seconds for each measurement, the seed of the noise."""
+    """What the scan is to do: a range in nm, a number of points, samples (of 1 ms) for each reading, the seed of the noise."""
 
     start_nm: float
     stop_nm: float
     points: int
-    integration_s: float
+    averages: int
     seed: int
 
 
+@dataclass(frozen=True)
+class Laboratory:
+    """What runs while the demonstration runs."""
+
+    ns: NSProxy
+    bench: SimulatedBench
+    laser: InstrumentProxy
+    stage: InstrumentProxy
+    meter: InstrumentProxy
+
+
 def plan(seed: int, *, quick: bool = False) -> Plan:
-    """Give the plan of the demonstration: about 6 s, or half a second if `quick`."""
-    return Plan(780.225, 780.255, 121 if quick else 241, 0.001 if quick else 0.02, seed)
+    """Give the plan of the demonstration: about 8 s, or a few if `quick`."""
+    return Plan(780.225, 780.255, 121 if quick else 241, 4 if quick else 10, seed)
 
 
 def run_demo(output: Path, what: Plan, console: Console) -> None:
     """Run the demonstration; blocks until everything has ended, whatever happens.
 
     Args:
-        output: Directory for ``spectrum.csv`` and ``spectrum.png``; made when it is not there.
+        output: Directory for ``spectrum.csv``, ``spectrum.png`` and ``runs.sqlite``; made when it is not there.
         what: What to scan.
         console: Where it shows what it does.
 
     Raises:
         ConfigurationError: nothing can be written to that directory.
-        CommunicationError: an agent or the name server was lost in the middle.
+        CommunicationError: an agent was lost in the middle.
         AgentStartError: an agent could not be started.
     """
     _check_writable(output)
+    store = output / "runs.sqlite"
     began = time.monotonic()
-    with laboratory(what, console) as (ns, scan):
-        spectrum = take_spectrum(ns, scan, what, console)
-    console.print(f"{len(AGENTS)} agents and the name server have ended, after {time.monotonic() - began:.1f} s in all\n")
+    with laboratory(what, console) as lab:
+        try:
+            spectrum = measure(lab, what, store, console)
+        except (CommunicationError, InstrumentError) as error:
+            raise _cut_short(lab, error) from error
+    console.print(f"all processes have ended, after {time.monotonic() - began:.1f} s in all\n", highlight=False)
     show(spectrum, console)
     for path in save_files(spectrum, output, f"Rubidium vapour, simulated (seed {what.seed})"):
         console.print(f"saved {path}", soft_wrap=True, highlight=False)
+    console.print(f"kept both scans in {store.resolve()}: agentlab runs --store {store}", soft_wrap=True, highlight=False)
 
 
 @contextlib.contextmanager
-def laboratory(what: Plan, console: Console) -> Iterator[tuple[NSProxy, Proxy]]:
-    """Start a name server and the three agents, connected; give the name server and the scan; end all in the end."""
-    ns = run_nameserver()
-    try:
-        laser = run_agent("Laser", base=Laser)
-        meter = run_agent("PowerMeter", base=PowerMeter, attributes={"seed": what.seed, "integration_s": what.integration_s})
-        scan = run_agent("Scan", base=Scan)
-        # A publication goes to those who listen at that moment, so nothing may be sent before they do.
-        laser.wait_for_subscribers("beam")
-        meter.wait_for_subscribers("power")
-        _introduce(ns, console)
-        yield ns, scan
-    except BaseException:
-        with contextlib.suppress(AgentLabError):  # what went wrong first is what to tell; this process's end ends the rest
-            ns.shutdown()
-        raise
-    ns.shutdown()
+def laboratory(what: Plan, console: Console) -> Iterator[Laboratory]:
+    """Start devices, a name server and three instrument agents; end all in the end."""
+    with run_simulated(DEVICES, seed=what.seed) as bench:
+        ns = run_nameserver()
+        try:
+            laser, stage, meter = (_instrument(name, bench) for name in DEVICES)
+            _introduce(ns, bench, console)
+            yield Laboratory(ns, bench, laser, stage, meter)
+        except BaseException:
+            with contextlib.suppress(AgentLabError):  # what went wrong first is what to tell; this process's end ends the rest
+                ns.shutdown()
+            raise
+        ns.shutdown()
 
 
-def take_spectrum(ns: NSProxy, scan: Proxy, what: Plan, console: Console) -> Spectrum:
-    """Have the scan done, with a progress bar, and give the spectrum.
-
-    Raises:
-        CommunicationError: somebody was lost in the middle, or the scan does not get on.
-    """
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeRemainingColumn(),
-    )
-    try:
-        with Progress(*columns, console=console) as progress:
-            bar = progress.add_task("scanning", total=what.points)
-            scan.start(what.start_nm, what.stop_nm, what.points)
-            for done in _points_done(ns, scan):
-                progress.update(bar, completed=done)
-        return Spectrum.of(scan.spectrum())
-    except CommunicationError as error:
-        raise _cut_short("agent 'Scan' has gone (killed, or frozen)") from error
-    except NameServerError as error:
-        raise _cut_short("the name server has gone (killed, or frozen)") from error
-    except (AgentStoppedError, MessageTimeoutError) as error:
-        raise _cut_short(str(error)) from error
+def _instrument(name: str, bench: SimulatedBench) -> InstrumentProxy:
+    """Start an instrument agent: a driver without code, a table of SCPI commands, and the device's address."""
+    return run_instrument(name, "agentlab.instruments:ScpiDevice", bench.addresses[name], parameters=bench.tables[name])
 
 
-def _cut_short(why: str) -> CommunicationError:
+def measure(lab: Laboratory, what: Plan, store: Path, console: Console) -> Spectrum:
+    """Find the beam, take the spectrum over a mishap, and give it."""
+    laser, stage, meter = lab.laser, lab.stage, lab.meter
+    with laser.lock(reason="spectrum"), stage.lock(reason="spectrum"):
+        _show_conflict(console)
+        laser.wavelength, laser.output, meter.averages = what.start_nm, True, what.averages
+        _find_beam(lab, store, console)
+        mishap = Mishap(lab.bench, "Meter", after=what.points * 2 // 5)
+        with mishap:
+            run = sweep(
+                laser["wavelength"],
+                [what.start_nm + (what.stop_nm - what.start_nm) * i / (what.points - 1) for i in range(what.points)],
+                reads=[meter["power"]],
+                until=mishap.look,
+                name="spectrum",
+                store=store,
+                on_error="wait",
+                patience=PATIENCE,
+            )
+        laser.output = False
+    _say(console, f"spectrum: {len(run)} points; {mishap.told()}")
+    data = run.data
+    return Spectrum.of(list(zip(map(float, data["Laser.wavelength"]), map(float, data["Meter.power"]), strict=True)))
+
+
+def _show_conflict(console: Console) -> None:
+    """Have another client try to tune the laser, and say what it is told."""
+    refused: list[LockedError] = []
+
+    def intrude() -> None:
+        try:
+            Proxy("Laser").wavelength = 780.24
+        except LockedError as error:
+            refused.append(error)
+
+    began = time.monotonic()
+    other = threading.Thread(target=intrude)
+    other.start()
+    other.join()
+    took = time.monotonic() - began
+    if not refused:
+        raise ConnectionLostError("the laser did not refuse another client, or did not answer")
+    _say(console, f"another client tunes the laser: refused after {took * 1000:.0f} ms: {refused[0]}")
+
+
+def _find_beam(lab: Laboratory, store: Path, console: Console) -> None:
+    """Scan the stage, and go to where the light is brightest."""
+    low, high = BEAM_MM
+    positions = [low + (high - low) * i / 28 for i in range(29)]
+    run = sweep(lab.stage["position"], positions, reads=[lab.meter["power"]], name="beam", store=store, patience=PATIENCE)
+    powers = [float(power) for power in run.data["Meter.power"]]
+    best = positions[powers.index(max(powers))]
+    lab.stage.position = best
+    position, power = lab.stage.get("position"), lab.meter.get("power")
+    _say(console, f"beam found by moving the stage: {position}, {float(power):.3f} {power.unit}")
+
+
+def _cut_short(lab: Laboratory, error: Exception) -> CommunicationError:
+    """Say who was lost."""
+    there = lab.ns.agents() if _answers(lab.ns) else []
+    gone = [name for name in DEVICES if name not in there]
+    why = f"agent {gone[0]!r} has gone (killed, or frozen)" if there and gone else str(error)
     return ConnectionLostError(f"the scan was cut short: {why}; run the demo again")
 
 
-def _points_done(ns: NSProxy, scan: Proxy) -> Iterator[int]:
-    """Look again and again how many points are done, until all are.
-
-    Raises:
-        AgentStoppedError: an agent has gone, or the scan says that it cannot go on.
-        MessageTimeoutError: no point came for long.
-    """
-    last, since = -1, time.monotonic()
-    while True:
-        gone = [name for name in AGENTS if name not in ns.agents()]
-        if gone:
-            raise AgentStoppedError(f"agent {gone[0]!r} has gone (killed, or frozen)")
-        done, total, problem = scan.timeout(STUCK).progress()
-        yield done
-        if problem is not None:
-            raise AgentStoppedError(problem)
-        if done == total:
-            return
-        now = time.monotonic()
-        if done > last:
-            last, since = done, now
-        elif now - since > STUCK:
-            raise MessageTimeoutError(f"no new point came within {STUCK:g} s")
-        time.sleep(LOOK_PERIOD)
+def _answers(ns: NSProxy) -> bool:
+    try:
+        return ns.ping() == "pong"
+    except AgentLabError:
+        return False
 
 
-def _introduce(ns: NSProxy, console: Console) -> None:
+def _introduce(ns: NSProxy, bench: SimulatedBench, console: Console) -> None:
     pids = {name: registration.metadata["pid"] for name, registration in ns.registrations().items()}
-    console.print(f"name server at {ns.addr()}, three agents in processes of their own:", highlight=False)
-    for name, what in zip(
-        AGENTS,
-        (
-            "answers wavelengths (REP), shows its beam (PUB)",
-            "sees the beam (SUB), publishes the power that passed the sample (PUB)",
-            "asks the laser (REQ), listens to the meter (SUB)",
-        ),
-        strict=True,
-    ):
-        console.print(f"  {name:<10} pid {pids[name]:<7} {what}", highlight=False, soft_wrap=True)
+    _say(console, f"name server at {ns.addr()}; simulated devices in process {bench.pid}; three instrument agents:")
+    for name in DEVICES:
+        _say(console, f"  {name:<6} pid {pids[name]:<7} speaks SCPI with {bench.addresses[name]}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 def _check_writable(output: Path) -> None:

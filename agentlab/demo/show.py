@@ -7,11 +7,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from agentlab.demo.axis import Axis
-from agentlab.demo.picture import draw_plot
-from agentlab.demo.sample import Line, line_near
 from agentlab.demo.spectrum import Spectrum
-from agentlab.demo.textplot import as_ascii, text_plot
+from agentlab.instruments.simulated.sample import Line, line_near
+from agentlab.runs import plot, terminal
+from agentlab.runs.figures import Curve
 
 ROWS = 12
 NEAR_NM = 0.0006
@@ -35,10 +34,10 @@ def show(spectrum: Spectrum, console: Console) -> None:
         table.add_row(str(i + 1), f"{spectrum.wavelengths_nm[i]:.4f}", f"{spectrum.powers_mw[i]:.3f}", name, style=style)
     console.print(table)
     console.print()
-    plot = text_plot(*_axes(spectrum, 7, 7), _points(spectrum), width=max(40, min(WIDEST, console.width - 1)))
-    for text in plot:
+    for text in terminal.draw(_curve(spectrum), width=max(40, min(WIDEST, console.width - 1))):
         # As it is: a plot has nothing to highlight, and a line broken in two is no plot any more.
-        console.print(as_ascii(text) if console.options.ascii_only else text, markup=False, highlight=False, soft_wrap=True)
+        shown = terminal.as_ascii(text) if console.options.ascii_only else text
+        console.print(shown, markup=False, highlight=False, soft_wrap=True)
     console.print()
 
 
@@ -46,10 +45,7 @@ def save_files(spectrum: Spectrum, directory: Path, title: str) -> list[Path]:
     """Write ``spectrum.csv`` and ``spectrum.png`` and give their paths; older ones are replaced."""
     numbers, picture = directory / "spectrum.csv", directory / "spectrum.png"
     numbers.write_text(spectrum.csv(), encoding="utf-8", newline="")
-    marks = [
-        (spectrum.wavelengths_nm[i], spectrum.powers_mw[i], line.name) for i, line in _lines(spectrum).items() if line is not None
-    ]
-    draw_plot(*_axes(spectrum, 7, 7), _points(spectrum), title, marks).save(picture, dpi=(144, 144))
+    plot.draw(_curve(spectrum, title)).save(picture, dpi=(144, 144))
     return [numbers.resolve(), picture.resolve()]
 
 
@@ -57,12 +53,7 @@ def _lines(spectrum: Spectrum) -> dict[int, Line | None]:
     return {i: line_near(spectrum.wavelengths_nm[i], NEAR_NM) for i in spectrum.lines()}
 
 
-def _points(spectrum: Spectrum) -> list[tuple[float, float]]:
-    return list(zip(spectrum.wavelengths_nm, spectrum.powers_mw, strict=True))
-
-
-def _axes(spectrum: Spectrum, most_x: int, most_y: int) -> tuple[Axis, Axis]:
-    return (
-        Axis.around(spectrum.wavelengths_nm, X_LABEL, most_ticks=most_x),
-        Axis.around(spectrum.powers_mw, Y_LABEL, most_ticks=most_y, from_zero=True),
-    )
+def _curve(spectrum: Spectrum, title: str = "") -> Curve:
+    points = list(zip(spectrum.wavelengths_nm, spectrum.powers_mw, strict=True))
+    marks = tuple((*points[i], line.name) for i, line in _lines(spectrum).items() if line is not None)
+    return Curve(title, X_LABEL, Y_LABEL, [points], marks, from_zero=True)

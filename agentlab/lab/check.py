@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from agentlab.lab.classes import attribute_notes, check_classes, check_wires
-from agentlab.lab.entries import NOUNS, Entry, Sources
+from agentlab.lab.drivers import check_instruments, instrument_notes
+from agentlab.lab.entries import AGENTS, NOUNS, Entry, Sources
 from agentlab.lab.facts import Facts
 from agentlab.lab.hosts import is_known
 from agentlab.lab.listeners import check_listeners
@@ -16,7 +17,7 @@ from agentlab.yamlfile.document import Document
 from agentlab.yamlfile.problems import Problem, Problems, key_text
 
 NEEDS_HANDLER = frozenset({"REP", "PULL", "SUB", "ASYNC_REP", "SYNC_PUB"})
-SUPERVISED = ("agents", "services", "daemons")
+SUPERVISED = (*AGENTS, "services", "daemons")
 """What `after` and groups may name."""
 
 
@@ -39,6 +40,7 @@ def check(sources: Sources, facts: Mapping[str, Facts] | None, problems: Problem
     _restarts(sources, problems)
     check_listeners(sources, problems)
     check_classes(sources, facts, problems)
+    check_instruments(sources, facts, problems)
     return check_wires(sources, facts, problems)
 
 
@@ -55,7 +57,7 @@ def _settings(sources: Sources, problems: Problems) -> None:
 def _shared_names(sources: Sources, names: Names, problems: Problems) -> None:
     """Whoever registers at one name server needs a name of its own there."""
     holders: dict[tuple[str, str], Entry] = {}
-    for section in ("agents", "services", "daemons"):
+    for section in SUPERVISED:
         for entry in sources[section].values():
             if entry.model is None:
                 continue
@@ -75,6 +77,7 @@ REFERENCES: dict[str, dict[str, tuple[str, ...]]] = {
     "daemons": {"nameservers": ("nameservers",)},
     "services": {"daemon": ("daemons",), "nameservers": ("nameservers",)},
     "agents": {"nameserver": ("nameservers",), "after": SUPERVISED},
+    "instruments": {"nameserver": ("nameservers",), "after": SUPERVISED},
     "groups": {"members": SUPERVISED},
 }
 """Section -> key -> what that key of its entries names."""
@@ -114,14 +117,16 @@ def _mentioned(sources: Sources, names: Names) -> Iterator[tuple[Document, tuple
 
 def _circles(sources: Sources, names: Names, problems: Problems) -> None:
     """Agents that wait for each other never start."""
+    waiting = {entry.unit: entry for section in AGENTS for entry in sources[section].values()}
     after: dict[str, list[str]] = {}
-    for entry in sources["agents"].values():
+    for unit, entry in waiting.items():
         known = [_found(names, text, SUPERVISED) for text in getattr(entry.model, "after", ())]
-        after[entry.name] = [unit.removeprefix("agent/") for unit in known if unit is not None and unit.startswith("agent/")]
+        after[unit] = [other for other in known if other in waiting]
     for circle in _all_circles(after):
-        entry = sources["agents"][circle[0]]
-        shown = " -> ".join([*circle, circle[0]])
-        text = f"waits for itself: {shown}" if len(circle) == 1 else f"these agents wait for each other: {shown}"
+        entry = waiting[circle[0]]
+        shown = " -> ".join(unit.partition("/")[2] for unit in [*circle, circle[0]])
+        who = "agents" if all(waiting[unit].section == "agents" for unit in circle) else "units"
+        text = f"waits for itself: {shown}" if len(circle) == 1 else f"these {who} wait for each other: {shown}"
         problems.add(entry.document, (*entry.path, "after"), f"{text}; take one of them out of `after`")
 
 
@@ -185,16 +190,10 @@ def notes(sources: Sources, facts: Mapping[str, Facts] | None = None) -> Iterato
     yield from _quoted(sources)
     for entry, name, text in attribute_notes(sources, facts):
         yield _note(entry, ("attributes", name), text)
-    names = Names(sources)
-    hosting = {entry.model.daemon for entry in sources["services"].values()}
-    knowing = {name for entry in sources if entry.section in SUPERVISED for name in names.nameservers_of(entry)}
-    for entry in sources["daemons"].values():
-        if entry.name not in hosting:
-            yield _note(entry, (), "hosts no service")
-    for entry in sources["nameservers"].values():
-        if entry.name not in knowing:
-            yield _note(entry, (), "is used by nobody in this lab")
-    for section in ("nameservers", "daemons", "agents"):
+    for entry, key, text in instrument_notes(sources, facts):
+        yield _note(entry, key, text)
+    yield from _unused(sources)
+    for section in ("nameservers", "daemons", *AGENTS):
         for entry in sources[section].values():
             if not is_known(entry.model.host):
                 text = f"no machine is called {entry.model.host!r} here: the {NOUNS[section]} will be left to another node"
@@ -205,6 +204,18 @@ def notes(sources: Sources, facts: Mapping[str, Facts] | None = None) -> Iterato
                 yield _note(
                     entry, ("sockets", alias), f"a {socket.kind} socket needs a handler: give it one, unless on_init binds it"
                 )
+
+
+def _unused(sources: Sources) -> Iterator[Problem]:
+    names = Names(sources)
+    hosting = {entry.model.daemon for entry in sources["services"].values()}
+    knowing = {name for entry in sources if entry.section in SUPERVISED for name in names.nameservers_of(entry)}
+    for entry in sources["daemons"].values():
+        if entry.name not in hosting:
+            yield _note(entry, (), "hosts no service")
+    for entry in sources["nameservers"].values():
+        if entry.name not in knowing:
+            yield _note(entry, (), "is used by nobody in this lab")
 
 
 def _quoted(sources: Sources) -> Iterator[Problem]:

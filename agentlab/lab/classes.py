@@ -10,6 +10,7 @@ from agentlab.agent.agent import Agent
 from agentlab.errors import nearest
 from agentlab.lab.entries import Entry, Sources, WireEntry
 from agentlab.lab.facts import Call, Facts
+from agentlab.lab.instruments import READINGS
 from agentlab.lab.model import AgentModel
 from agentlab.lab.wires import KINDS, WITH_TOPICS, Drawn, Wire, WireError, clash, resolve
 from agentlab.yamlfile.problems import Problems
@@ -42,7 +43,7 @@ def check_classes(sources: Sources, facts: _Facts, problems: Problems) -> None:
 
 def _of(entry: Entry, facts: _Facts) -> Facts | None:
     """Give what is known of the class of an entry; None where nobody has looked."""
-    if facts is None or not _names_class(entry):
+    if facts is None or entry.section == "instruments" or not _names_class(entry):
         return None
     return facts.get(entry.model.class_ if entry.section == "agents" else entry.model.target)
 
@@ -176,24 +177,31 @@ def check_wires(sources: Sources, facts: _Facts, problems: Problems) -> list[Wir
 
 def _ends(sources: Sources, entry: WireEntry, problems: Problems) -> tuple[Entry, Entry] | None:
     """Give the two agents of a wire, or note who is missing."""
-    agents, drawn = sources["agents"], entry.drawn
-    for name in dict.fromkeys((drawn.source, drawn.target)):
-        if name not in agents:
-            why = ": it is a service, and services have no sockets" if name in sources["services"] else nearest(name, agents)
-            problems.add(entry.document, entry.path, f"found {name!r} in '{drawn}', but there is no such agent{why}")
-    if drawn.source in agents and drawn.target in agents:
-        return agents[drawn.source], agents[drawn.target]
-    return None
+    agents, instruments, drawn = sources["agents"], sources["instruments"], entry.drawn
+    begins = {**instruments, **agents}
+    strangers = [] if drawn.source in begins else [drawn.source]
+    strangers += [] if drawn.target in agents or drawn.target in strangers else [drawn.target]
+    for name in strangers:
+        if name in instruments:
+            why = f": it is an instrument, where wires only begin, as {name}.{READINGS}"
+        else:
+            why = ": it is a service, and services have no sockets" if name in sources["services"] else nearest(name, begins)
+        problems.add(entry.document, entry.path, f"found {name!r} in '{drawn}', but there is no such agent{why}")
+    return None if strangers else (begins[drawn.source], agents[drawn.target])
 
 
 def _is_known(entry: Entry, facts: _Facts) -> bool:
-    """Tell whether all sockets that an agent declares are known."""
+    """Tell whether all sockets that an agent declares are known; those of instruments always are."""
+    if entry.section == "instruments":
+        return True
     known = _of(entry, facts)
     return known is not None and not known.problem and known.is_agent and "sockets" not in entry.bad
 
 
 def _sockets(entry: Entry, facts: Facts | None) -> dict[str, str]:
     """Give the sockets that an agent declares: what the file says of one goes before what its class says."""
+    if entry.section == "instruments":
+        return {READINGS: "PUB"}
     declared = {} if facts is None else {alias: str(socket["kind"]) for alias, socket in facts.binds.items()}
     if entry.model is not None:
         declared |= {alias: socket.kind for alias, socket in entry.model.sockets.items()}
@@ -210,7 +218,7 @@ def _handler_problems(wire: Wire, ends: tuple[Entry, Entry], facts: _Facts, righ
             text += f"; it declares the sockets {', '.join(sorted(right))}"
         if text:
             yield text
-    if wire.reply is not None and _is_known(source, facts):
+    if wire.reply is not None and source.section == "agents" and _is_known(source, facts):
         known = _of(source, facts)
         assert known is not None
         text = _method_problem(known, f"agent {wire.source} ({source.model.class_})", wire.reply, wire.kind)

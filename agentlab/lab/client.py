@@ -67,7 +67,8 @@ class LabClient:
         """Give what the supervisor says of itself.
 
         Returns:
-            ``file``, ``name``, ``state`` (starting, running, stopping), ``pid``, ``since`` (seconds since 1970), ``version``,
+            ``file``, ``name``, ``simulated``, ``state`` (starting, running, stopping), ``pid``, ``since`` (seconds since 1970),
+            ``version``,
             ``nameservers`` (name -> address), ``groups`` (name -> strategy, members), ``logs`` (directory), ``changed``
             (whether the file is another one than was read), ``fresh`` (number of the next event).
 

@@ -6,14 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentlab.instruments.engine.interlocks import Rule
 from agentlab.lab.model import SECTIONS, HeadModel
 from agentlab.lab.wires import Drawn
 from agentlab.yamlfile.document import Document, Mark
 
-KINDS = {"nameservers": "nameserver", "daemons": "daemon", "services": "service", "agents": "agent", "groups": "group"}
+KINDS = {
+    "nameservers": "nameserver",
+    "daemons": "daemon",
+    "services": "service",
+    "agents": "agent",
+    "instruments": "instrument",
+    "groups": "group",
+}
 """Section -> what its entries are called, as in ``agent/Laser``."""
 NOUNS = {**KINDS, "nameservers": "name server"}
 """Section -> what its entries are called in sentences."""
+AGENTS = ("agents", "instruments")
+"""Sections of what has a process and a loop of its own."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,16 @@ class WireEntry:
     drawn: Drawn
 
 
+@dataclass(frozen=True)
+class InterlockEntry:
+    """An interlock rule, and where it stands."""
+
+    document: Document
+    path: tuple[Any, ...]
+    text: str
+    rule: Rule
+
+
 @dataclass
 class Sources:
     """All files of one lab, as entries.
@@ -69,14 +89,18 @@ class Sources:
         documents: The files; the lab file itself is the first.
         entries: Section -> name -> entry.
         wires: In the order of the files.
+        interlocks: In the order of the files.
         heads: What each file says besides: version, name, settings, autolaunch.
+        simulated: Whether instruments are replaced by what stands in for them.
         whole: Whether every file could be read: where one could not, nobody knows what is missing.
     """
 
     documents: list[Document] = field(default_factory=list)
     entries: dict[str, dict[str, Entry]] = field(default_factory=lambda: {section: {} for section in SECTIONS})
     wires: list[WireEntry] = field(default_factory=list)
+    interlocks: list[InterlockEntry] = field(default_factory=list)
     heads: list[tuple[Document, HeadModel]] = field(default_factory=list)
+    simulated: bool = False
     whole: bool = True
 
     def __getitem__(self, section: str) -> dict[str, Entry]:

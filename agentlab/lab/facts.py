@@ -1,24 +1,19 @@
-"""What a class is, as plain values: found out in a throw-away process, in which importing may do what it likes."""
+"""What a class is, as plain values: found out in a throw-away process, see :mod:`agentlab.lab.looking`."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
-import json
-import os
-import pickle
-import sys
 import traceback
 import types
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agentlab.agent.agent import Agent
 from agentlab.agent.handlers import accepts_positions
 from agentlab.errors import nearest
-from agentlab.runtime.link import ChildLink
 from agentlab.services import surface
 
 
@@ -52,6 +47,12 @@ class Facts:
         public: Names of public methods and properties.
         constructor: How it is made.
         connect: How its ``connect`` is called; None: it has none.
+        says_all: Whether the problem is a whole sentence, which names the class itself.
+        driver_problem: Why it cannot be an instrument's driver, or not with these arguments; empty: it can.
+        table_problems: What is wrong in its table of commands, each as the values of a :class:`Problem`.
+        parameters: Of a driver: name -> what is known of the parameter; None: it is none, or nobody knows.
+        actions: Of a driver: names of its actions.
+        whole: Whether an instance of the driver has no more parameters than these.
     """
 
     problem: str = ""
@@ -64,6 +65,16 @@ class Facts:
     public: tuple[str, ...] = ()
     constructor: Call = Call(anything=True)
     connect: Call | None = None
+    says_all: bool = False
+    driver_problem: str = ""
+    table_problems: tuple[tuple[str, int, int, str, str], ...] = ()
+    parameters: Mapping[str, Mapping[str, Any]] | None = None
+    actions: tuple[str, ...] = ()
+    whole: bool = False
+
+
+Job = tuple[str, dict[str, Any] | None]
+"""A class as ``package.module:Class``, and the instrument whose driver it is to be, as an InstrumentSpec's dict, or None."""
 
 
 def facts_from(plain: dict[str, Any]) -> Facts:
@@ -79,6 +90,12 @@ def facts_from(plain: dict[str, Any]) -> Facts:
         public=tuple(plain["public"]),
         constructor=_rebuilt(plain["constructor"]),
         connect=None if plain["connect"] is None else _rebuilt(plain["connect"]),
+        says_all=plain["says_all"],
+        driver_problem=plain["driver_problem"],
+        table_problems=tuple((str(f), int(n), int(c), str(k), str(t)) for f, n, c, k, t in plain["table_problems"]),
+        parameters=plain["parameters"],
+        actions=tuple(plain["actions"]),
+        whole=plain["whole"],
     )
 
 
@@ -86,28 +103,17 @@ def _rebuilt(plain: dict[str, Any]) -> Call:
     return Call(tuple(plain["names"]), tuple(plain["required"]), plain["anything"])
 
 
-# --- in the throw-away process ------------------------------------------------------------------------------------
+# --- in the throw-away process ----------------------------------------------------------------------------------------
 
 
-def main(payload: bytes, link: ChildLink) -> None:
-    """Look at classes and write down what they are: the child's main function."""
-    targets, directory, report = pickle.loads(payload)  # noqa: S301 - from our own parent
-    link.ready()
-    sys.path.insert(0, directory)
-    base = frozenset({*vars(Agent()), *dir(Agent)})
-    out = os.open(report, os.O_WRONLY | os.O_APPEND)
-    for target in targets:
-        os.write(out, _line({"begun": target}))
-        facts = _look(target, directory, base)
-        os.write(out, _line({"begun": target, "facts": asdict(facts)}))
-    os._exit(0)  # whatever threads and handlers the modules have left
+def look(target: str, directory: str, base: frozenset[str]) -> Facts:
+    """Import a class and tell what it is. Its module may do what it likes: what it raises becomes the problem.
 
-
-def _line(entry: dict[str, Any]) -> bytes:
-    return json.dumps(entry).encode() + b"\n"
-
-
-def _look(target: str, directory: str, base: frozenset[str]) -> Facts:
+    Args:
+        target: The class, as ``package.module:Class``.
+        directory: The folder of the lab file, for near names.
+        base: Names that every agent has.
+    """
     module, _, path = target.partition(":")
     try:
         value: Any = importlib.import_module(module)
@@ -128,16 +134,16 @@ def _look(target: str, directory: str, base: frozenset[str]) -> Facts:
     if not isinstance(value, type):
         return Facts(problem=f"is no class: {target} is a {type(value).__name__}; name a class")
     try:
-        return _class_facts(value, base)
+        return class_facts(value, base)
     except Exception as error:  # noqa: BLE001 - a metaclass or descriptor of the user's
-        return Facts(problem=f"cannot be looked at: {_one_line(error)}")
+        return Facts(problem=f"cannot be looked at: {one_line(error)}")
 
 
 def _import_problem(module: str, error: BaseException, directory: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and (module == error.name or module.startswith(error.name + ".")):
         near = nearest(error.name, sorted(_modules(Path(directory))))
         return f"cannot be imported: no module is called {error.name!r}{near}; searched first: {directory}"
-    return f"cannot be imported: {_one_line(error)}{_where(error)}"
+    return f"cannot be imported: {one_line(error)}{_where(error)}"
 
 
 def _modules(directory: Path) -> Iterator[str]:
@@ -146,7 +152,8 @@ def _modules(directory: Path) -> Iterator[str]:
             yield path.stem
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Give an error in one line of a bearable length, its type first."""
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -160,7 +167,8 @@ def _where(error: BaseException) -> str:
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
-def _class_facts(cls: type, base: frozenset[str]) -> Facts:
+def class_facts(cls: type, base: frozenset[str]) -> Facts:
+    """Tell what a class is, without making one of it; `base` are the names that every agent has."""
     is_agent = issubclass(cls, Agent)
     connect = inspect.getattr_static(cls, "connect", None)
     return Facts(

@@ -10,10 +10,13 @@ from typing import Any
 
 from agentlab.lab.check import check, notes
 from agentlab.lab.classes import targets
-from agentlab.lab.entries import Sources
+from agentlab.lab.drivers import driver_jobs
+from agentlab.lab.entries import Entry, Sources
 from agentlab.lab.facts import Facts
 from agentlab.lab.inspection import LIMIT, inspect_classes
-from agentlab.lab.model import AgentModel, DaemonModel, GroupModel, ServiceModel
+from agentlab.lab.instrument_model import InstrumentModel
+from agentlab.lab.instruments import located, rules_by_target, tables_of
+from agentlab.lab.model import AgentModel, AutolaunchModel, DaemonModel, GroupModel, ServiceModel
 from agentlab.lab.names import DEFAULT, Names
 from agentlab.lab.sources import load
 from agentlab.lab.wires import Wire
@@ -35,9 +38,14 @@ class LabFile:
         daemons: Daemons by name; ``default`` is there where a service needs it.
         services: Services by name.
         agents: Agents by name.
+        instruments: Instruments by name, as they are run: with their stand-ins where the lab is simulated.
+        interlocks: Instrument -> the rules that it carries out.
+        tables: Instrument -> a digest of the files that it is built from, such as its table of commands.
+        simulated: Whether instruments that declare a stand-in are replaced by it.
         wires: Who sends to whom.
         groups: Groups by name.
-        autolaunch: ``nameservers``, ``daemons``, ``services``, ``agents`` -> names that start with the lab; None: all of them.
+        autolaunch: ``nameservers``, ``daemons``, ``services``, ``agents``, ``instruments`` -> names that start with the lab;
+            None: all of them.
         files: All files that were read, the lab file itself first.
         where: Full name, such as ``agent/Laser`` -> where it stands, as ``lab.yml:12:3``.
         notes: What is allowed, but perhaps not meant.
@@ -52,6 +60,10 @@ class LabFile:
     daemons: dict[str, DaemonModel] = field(default_factory=dict)
     services: dict[str, ServiceModel] = field(default_factory=dict)
     agents: dict[str, AgentModel] = field(default_factory=dict)
+    instruments: dict[str, InstrumentModel] = field(default_factory=dict)
+    interlocks: dict[str, list[str]] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    simulated: bool = False
     wires: list[Wire] = field(default_factory=list)
     groups: dict[str, GroupModel] = field(default_factory=dict)
     autolaunch: dict[str, list[str] | None] = field(default_factory=dict)
@@ -66,12 +78,18 @@ class LabFile:
 
     def counts(self) -> dict[str, int]:
         """Give how many there are of each kind of thing."""
-        sections = ("nameservers", "daemons", "services", "agents", "wires", "groups")
-        return {section: len(getattr(self, section)) for section in sections}
+        sections = ("nameservers", "daemons", "services", "agents", "instruments", "wires", "groups")
+        rules = sum(map(len, self.interlocks.values()))
+        return {section: len(getattr(self, section)) for section in sections} | {"interlocks": rules}
 
 
 def read_lab(
-    path: str | os.PathLike[str], *, inspect: bool = True, environ: Mapping[str, str] | None = None, limit: float = LIMIT
+    path: str | os.PathLike[str],
+    *,
+    inspect: bool = True,
+    simulated: bool = False,
+    environ: Mapping[str, str] | None = None,
+    limit: float = LIMIT,
 ) -> LabFile:
     """Read a lab file with all that it includes, and check it to the end. Nothing of the lab is started.
 
@@ -80,6 +98,7 @@ def read_lab(
     Args:
         path: The lab file.
         inspect: Whether to import the classes, so that they, their parameters and the wires' handlers are checked too.
+        simulated: Whether instruments are replaced by what stands in for them, whatever the file says.
         environ: Variables for ``${NAME}``; None: those of this process.
         limit: Seconds that the imports may take together.
 
@@ -88,7 +107,10 @@ def read_lab(
     """
     problems = Problems()
     sources = load(path, problems, environ)
-    facts = inspect_classes(targets(sources), _directory(sources), limit=limit) if inspect else None
+    sources.simulated = sources.simulated or simulated
+    facts = None
+    if inspect:
+        facts = inspect_classes(targets(sources), _directory(sources), limit=limit, drivers=driver_jobs(sources))
     wires = check(sources, facts, problems)
     problems.raise_if_any()
     return assemble(sources, wires, facts)
@@ -110,6 +132,10 @@ def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | N
         name: entry.model.model_copy(update={"nameserver": names.nameservers_of(entry)[0]})
         for name, entry in sources["agents"].items()
     }
+    home = _directory(sources)
+    instruments = {
+        name: _instrument(entry, names, home, simulated=sources.simulated) for name, entry in sources["instruments"].items()
+    }
     daemons: dict[str, DaemonModel] = {name: entry.model for name, entry in sources["daemons"].items()}
     if any(service.daemon == DEFAULT for service in services.values()):
         daemons.setdefault(DEFAULT, DaemonModel())
@@ -123,6 +149,10 @@ def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | N
         daemons=daemons,
         services=services,
         agents=agents,
+        instruments=instruments,
+        interlocks=rules_by_target(sources.interlocks),
+        tables={name: digest for name, model in instruments.items() if (digest := tables_of(model))},
+        simulated=sources.simulated,
         wires=wires,
         groups={name: entry.model for name, entry in sources["groups"].items()},
         autolaunch=_autolaunch(sources),
@@ -132,10 +162,16 @@ def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | N
     )
 
 
+def _instrument(entry: Entry, names: Names, home: Path, *, simulated: bool) -> InstrumentModel:
+    """Give an instrument as it is run."""
+    model: InstrumentModel = located(entry.model.used(simulated=simulated), entry.document.path.resolve().parent, home)
+    return model.model_copy(update={"nameserver": names.nameservers_of(entry)[0]})
+
+
 def _autolaunch(sources: Sources) -> dict[str, list[str] | None]:
     """Give what starts with the lab: the lists of all files together; what no file lists starts whole."""
     launched: dict[str, list[str] | None] = {}
-    for kind in ("nameservers", "daemons", "services", "agents"):
+    for kind in AutolaunchModel.model_fields:
         said = [getattr(h.autolaunch, kind) for _, h in sources.heads if kind in h.autolaunch.model_fields_set]
         lists = [names for names in said if names is not None]
         launched[kind] = [name for names in lists for name in names] if said and len(lists) == len(said) else None

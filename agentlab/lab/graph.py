@@ -104,6 +104,7 @@ def graph_of_lab(lab: LabFile) -> Graph:
         target_port = wire.target_name if wire.alias is None else f"{wire.target_name} ({wire.alias})"
         edges.append(Edge(wire.source, wire.source_alias, wire.target, target_port, kind, tuple(wire.topics)))
     nodes = [Node(name, str(model.class_).rpartition(":")[2]) for name, model in lab.agents.items()]
+    nodes += [Node(name, str(model.driver).rpartition(":")[2]) for name, model in lab.instruments.items()]
     nodes += [Node(name, "service") for name in lab.services]
     return _tidy(nodes, edges, lab.name)
 

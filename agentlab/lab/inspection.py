@@ -10,19 +10,21 @@ import json
 import pickle
 import signal
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from agentlab.errors import AgentStartError
-from agentlab.lab.facts import Facts, facts_from
+from agentlab.lab.facts import Facts, Job, facts_from
 from agentlab.runtime.child import start_child
 
-TARGET = "agentlab.lab.facts:main"
+TARGET = "agentlab.lab.looking:main"
 LIMIT = 20.0
 """Seconds that all imports of a lab may take together."""
 
 
-def inspect_classes(targets: Iterable[str], directory: Path, *, limit: float = LIMIT) -> dict[str, Facts]:
+def inspect_classes(
+    targets: Iterable[str], directory: Path, *, limit: float = LIMIT, drivers: Mapping[str, Job] | None = None
+) -> dict[str, Facts]:
     """Import classes in a process of their own, and tell what they are. Blocks for as long as the imports take.
 
     A module that hangs costs the limit, one that ends the process a new process for the rest.
@@ -31,21 +33,22 @@ def inspect_classes(targets: Iterable[str], directory: Path, *, limit: float = L
         targets: Classes as ``package.module:Class``.
         directory: Where modules are searched first: the folder of the lab file.
         limit: Seconds that the imports of one process may take together.
+        drivers: Classes that are to be drivers of instruments, by whatever key.
 
     Returns:
-        What is known of each target.
+        What is known of each target, and of each driver by its key.
     """
     found: dict[str, Facts] = {}
-    left = sorted(set(targets))
+    left: dict[str, Job] = {target: (target, None) for target in sorted(set(targets))} | dict(drivers or {})
     with tempfile.TemporaryDirectory(prefix="agentlab-check-") as folder:
         while left:
             suspects, reason = _run(left, directory, Path(folder), limit, found)
             found |= dict.fromkeys(suspects, Facts(problem=reason))
-            left = [target for target in left if target not in found]
+            left = {key: job for key, job in left.items() if key not in found}
     return found
 
 
-def _run(left: list[str], directory: Path, folder: Path, limit: float, found: dict[str, Facts]) -> tuple[list[str], str]:
+def _run(left: dict[str, Job], directory: Path, folder: Path, limit: float, found: dict[str, Facts]) -> tuple[list[str], str]:
     """Let one process tell what it can; give what it stumbled over and how, or nothing and an empty text."""
     report, said = folder / "report", folder / "said"
     report.write_bytes(b"")
@@ -54,7 +57,7 @@ def _run(left: list[str], directory: Path, folder: Path, limit: float, found: di
         try:
             child = start_child(TARGET, payload, name="check", stdout=output.fileno(), stderr=output.fileno())
         except AgentStartError as error:
-            return left, f"cannot be looked at: {error}"
+            return list(left), f"cannot be looked at: {error}"
         try:
             in_time = child.join(limit)
         finally:
@@ -69,9 +72,9 @@ def _run(left: list[str], directory: Path, folder: Path, limit: float, found: di
     if begun == "" or begun in found:
         if set(left) <= set(found):
             return [], ""
-        return left[:1], "cannot be looked at: the process that should have done it ended"
-    module = begun.partition(":")[0]
-    suspects = [target for target in left if target not in found and target.partition(":")[0] == module]
+        return list(left)[:1], "cannot be looked at: the process that should have done it ended"
+    module = left[begun][0].partition(":")[0]
+    suspects = [key for key, (target, _) in left.items() if key not in found and target.partition(":")[0] == module]
     return suspects, _mishap(module, child.exitcode if in_time else None, limit, said)
 
 

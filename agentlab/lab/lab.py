@@ -1,4 +1,4 @@
-"""A lab as a program or a notebook uses it: one object, its agents and services by name."""
+"""A lab as a program or a notebook uses it: one object, its agents, instruments and services by name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ from agentlab.runtime.proxy import Proxy
 
 NOT_THERE: Final = ("stopped", "failed", "done")
 """States that a unit stays in until somebody starts it."""
+HELD: Final = ("agent", "instrument", "service")
+"""Kinds of units that a lab gives by name."""
 
 
 class Lab:
     """A lab that runs: ``with Lab.from_file("lab.yml") as lab: lab["Laser"].power``. Any thread may use it.
 
-    It holds the names of its agents and services: ``list(lab)``, ``"Laser" in lab`` and ``len(lab)`` are as of a mapping.
+    It holds the names of agents, instruments and services: ``list(lab)``, ``"x" in lab`` and ``len(lab)`` are as of a mapping.
 
     Made by :meth:`from_file`, which runs it in this process, or by :meth:`attach`, for one that ``agentlab up`` runs.
 
@@ -43,6 +45,7 @@ class Lab:
         self._holding = None if file is None else Holding(file.path)
         self._proxies: dict[str, Proxy] = {}
         self._closed = False
+        self._simulated = False
         self._lock = threading.Lock()
 
     @classmethod
@@ -53,6 +56,7 @@ class Lab:
         start: bool = True,
         keep_going: bool = False,
         on_event: Callable[[dict[str, Any]], None] | None = None,
+        simulated: bool = False,
     ) -> Lab:
         """Read a lab file and run what it describes, as children of this process.
 
@@ -63,14 +67,16 @@ class Lab:
             start: Whether to start it now; else :meth:`start` or a ``with`` block does it.
             keep_going: Whether to go on without what does not start; else everything is stopped again.
             on_event: Called with each event; see :class:`~agentlab.lab.supervisor.Supervisor`.
+            simulated: Whether instruments are replaced by what stands in for them, whatever the file says.
 
         Raises:
             ProblemsError: the file has problems; nothing was started (a ConfigurationError).
             LabError: ``agentlab up`` or another program runs it already (it is an AlreadyUpError); use :meth:`attach`.
             LabStartError: a unit did not start, and why; nothing runs any more.
         """
-        file = read_lab(path)
+        file = read_lab(path, simulated=simulated)
         lab = cls(file, supervisor=Supervisor(file, on_event=on_event))
+        lab._simulated = simulated
         if start:
             lab.start(keep_going=keep_going)
         return lab
@@ -140,11 +146,11 @@ class Lab:
         self.close()
 
     def __getitem__(self, name: str) -> Proxy:
-        """Give a proxy of an agent or a service; the same one each time.
+        """Give a proxy of an agent, an instrument or a service; the same one each time.
 
         Raises:
             UnknownUnitError: there is none of that name (a LookupError).
-            LabError: it is no agent or service, or it is stopped or has failed, and why; or this lab is closed.
+            LabError: it is nothing of these, or it is stopped or has failed, and why; or this lab is closed.
         """
         row = self._row(name)
         if row["state"] in NOT_THERE:
@@ -159,30 +165,30 @@ class Lab:
             return self._proxies.setdefault(row["unit"], proxy)
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names of the agents and services; the full one, as ``agent/Laser``, where both kinds have one of that name."""
+        """Give the names of agents, instruments and services; the full one, as ``agent/Laser``, where several have the same."""
         return iter(self._names())
 
     def __len__(self) -> int:
-        """Count the agents and services."""
+        """Count the agents, instruments and services."""
         return len(self._names())
 
     def __contains__(self, name: object) -> bool:
-        """Tell whether there is an agent or a service of that name, up or not."""
+        """Tell whether there is an agent, instrument or service of that name, up or not."""
         if not isinstance(name, str):
             return False
         try:
-            return bool(self._row(name)["kind"] in ("agent", "service"))
+            return bool(self._row(name)["kind"] in HELD)
         except UnknownUnitError:
             return False
 
     def _names(self) -> list[str]:
         rows = self._rows()
         uses = Counter(row["name"] for row in rows)
-        held = [row for row in rows if row["kind"] in ("agent", "service")]
+        held = [row for row in rows if row["kind"] in HELD]
         return [row["name"] if uses[row["name"]] == 1 else row["unit"] for row in held]
 
     def _proxy(self, row: dict[str, Any]) -> Proxy:
-        if row["kind"] not in ("agent", "service", "daemon"):
+        if row["kind"] not in (*HELD, "daemon"):
             raise LabError(f"{row['unit']} has no proxy; use lab.nameserver({row['name']!r})")
         address = self._address(row["nameserver"]) if row["nameserver"] and row["kind"] != "daemon" else None
         if address is not None:
@@ -232,7 +238,7 @@ class Lab:
         if self.supervisor is None:
             return self._boss().reload()
         assert self.file is not None
-        file = read_lab(self.file.path)
+        file = read_lab(self.file.path, simulated=self._simulated)
         changes = self.supervisor.reload(file)
         self.file = file
         return changes

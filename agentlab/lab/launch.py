@@ -44,6 +44,7 @@ def start_node_detached(
     keep_going: bool = False,
     timeout: float | None = None,
     on_event: OnEvent | None = None,
+    simulated: bool = False,
 ) -> dict[str, Any]:
     """Start a lab in the background, and wait until its start is over.
 
@@ -54,6 +55,7 @@ def start_node_detached(
         keep_going: Whether to go on without a unit that does not start; else everything is stopped again.
         timeout: Seconds that the start may take in all; None: as long as the units may take.
         on_event: Called with each event of a unit meanwhile, in the calling thread.
+        simulated: Whether instruments are replaced by what stands in for them, whatever the file says.
 
     Returns:
         The lab's ``info`` (see :meth:`LabClient.info`), and ``already``: whether it was up before.
@@ -73,7 +75,7 @@ def start_node_detached(
             if run_by_program(client.places):
                 raise LabError(f"a program runs the lab of {client.shown} itself: {holder(client.places)}; end that one first")
             with contextlib.suppress(AlreadyUpError):
-                process = _launch(client.places, keep_going=keep_going, timeout=timeout)
+                process = _launch(client.places, keep_going=keep_going, timeout=timeout, simulated=simulated)
                 return {**_listen(process, client.places, on_event), "already": False}
             # Whoever holds the lock is about to listen, or just ending: its socket comes in a moment, or never.
             _wait(client.is_up, SOCKET_PATIENCE)
@@ -100,11 +102,13 @@ def _wait(condition: Callable[[], bool], timeout: float) -> None:
         time.sleep(0.02)
 
 
-def _launch(places: Places, *, keep_going: bool, timeout: float | None) -> subprocess.Popen[bytes]:
+def _launch(places: Places, *, keep_going: bool, timeout: float | None, simulated: bool) -> subprocess.Popen[bytes]:
     places.make()
     command = interpreter_command(__name__, places.file)
     if keep_going:
         command.append("--keep-going")
+    if simulated:
+        command.append("--simulated")
     if timeout is not None:
         command.append(f"--timeout={timeout}")
     with contextlib.suppress(OSError):
@@ -176,6 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser("agentlab-lab")
     parser.add_argument("file", type=Path)
     parser.add_argument("--keep-going", action="store_true")
+    parser.add_argument("--simulated", action="store_true")
     parser.add_argument("--timeout", type=float)
     options = parser.parse_args()
     name_process("agentlab-lab")
@@ -187,7 +192,14 @@ def main() -> None:
         os.chdir(file.parent)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        run_node(file, keep_going=options.keep_going, timeout=options.timeout, on_ready=report.ready, on_event=report.event)
+        run_node(
+            file,
+            keep_going=options.keep_going,
+            timeout=options.timeout,
+            on_ready=report.ready,
+            on_event=report.event,
+            simulated=options.simulated,
+        )
     except (AgentLabError, OSError) as error:
         report.failed(error if isinstance(error, AgentLabError) else LabError(f"the lab's process failed: {error}"))
         sys.exit(1)

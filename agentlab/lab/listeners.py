@@ -92,6 +92,8 @@ def _listeners(entry: Entry) -> Iterator[Listener]:
             yield Listener(entry, ("port",), "tcp", model.host, model.port)
     elif entry.section == "agents":
         yield from _of_agent(entry, model)
+    elif entry.section == "instruments":
+        yield from _of_address(entry, ("addr",), model.addr, model.host)
 
 
 def _of_nameserver(entry: Entry, model: Any) -> Iterator[Listener]:

@@ -12,7 +12,6 @@ from pydantic import BeforeValidator, Field
 
 from agentlab.lab.fields import (
     RESTARTS,
-    Address,
     ClassName,
     ClassPath,
     Method,
@@ -28,6 +27,8 @@ from agentlab.lab.fields import (
     Transport,
     socket_from,
 )
+from agentlab.lab.instrument_model import InstrumentModel
+from agentlab.lab.process_model import ProcessModel
 from agentlab.nameserver.config import NameServerConfig
 from agentlab.yamlfile.models import Model
 
@@ -47,9 +48,7 @@ class SocketModel(Model):
 Socket = Annotated[SocketModel, BeforeValidator(socket_from)]
 
 
-class AgentModel(Model):
-    """An agent: a process with one loop."""
-
+class _AgentKeys(Model):
     class_: ClassPath = Field(
         alias="class", description="its class, as package.module:Class; the folder of the lab file is searched first"
     )
@@ -57,26 +56,11 @@ class AgentModel(Model):
     sockets: dict[str, Socket] = Field(
         default_factory=dict, description="sockets to bind, by alias, besides those that the class declares"
     )
-    serializer: Serializer | None = Field(default=None, description="serializer of its sockets; null: the setting SERIALIZER")
-    transport: Transport | None = Field(default=None, description="transport of its sockets; null: the setting TRANSPORT")
     on_error: OnError | None = Field(default=None, description="what an exception in a handler does; null: as its class says")
-    restart: Restart = Field(default="transient", description=f"when it is started again: {RESTARTS}")
-    host: str = Field(
-        default="localhost", description="the machine that it runs on; its tcp sockets are bound there", min_length=1
-    )
-    addr: Address | None = Field(default=None, description="host:port where it answers calls; null: a unix socket")
-    tags: list[str] = Field(default_factory=list, description="words by which the name server can list it")
-    nameserver: str = Field(
-        default="default", description="the name server that knows it; the only one, where none is called default"
-    )
-    after: list[str] = Field(default_factory=list, description="agents, services and daemons that must be up before it starts")
-    start_timeout: Seconds = Field(default=30.0, description="seconds that it may take to start")
-    stop_timeout: Seconds = Field(default=5.0, description="seconds that it has to stop before it is killed")
-    hang_timeout: Seconds | None = Field(
-        default=5.0,
-        description="seconds that its loop may stand still, without being declared busy, before it is killed; null: for ever",
-    )
-    description: str = Field(default="", description="for people")
+
+
+class AgentModel(ProcessModel, _AgentKeys):  # in this order the keys of agents alone come first
+    """An agent: a process with one loop."""
 
 
 class DaemonModel(Model):
@@ -133,7 +117,9 @@ class BackoffModel(Model):
 class GroupModel(Model):
     """A group: units whose failures are answered together, in the words of Erlang/OTP."""
 
-    members: list[str] = Field(min_length=1, description="agents, services and daemons, in the order in which they are started")
+    members: list[str] = Field(
+        min_length=1, description="agents, instruments, services and daemons, in the order in which they are started"
+    )
     strategy: Strategy = Field(
         default="one_for_one",
         description="what a failure restarts: one_for_one: that one; one_for_all: all; rest_for_one: that one and those after it",
@@ -164,6 +150,7 @@ class AutolaunchModel(Model):
     daemons: list[str] | None = Field(default=None, description="daemons; null: all of them, []: none")
     services: list[str] | None = Field(default=None, description="services; null: all of them, []: none")
     agents: list[str] | None = Field(default=None, description="agents; null: all of them, []: none")
+    instruments: list[str] | None = Field(default=None, description="instruments; null: all of them, []: none")
 
 
 class HeadModel(Model):
@@ -177,6 +164,9 @@ class HeadModel(Model):
     )
     settings: dict[str, Any] = Field(
         default_factory=dict, description="settings for everything that is started, such as SERIALIZER or LEASE"
+    )
+    simulated: bool = Field(
+        default=False, description="whether every instrument that declares a stand-in is replaced by it: a dry run"
     )
     autolaunch: AutolaunchModel = Field(
         default_factory=AutolaunchModel, description="what is started with the lab; without it, everything"
@@ -192,6 +182,10 @@ class FileModel(HeadModel):
     daemons: dict[str, DaemonModel] = Field(default_factory=dict, description="daemons, by name")
     services: dict[str, ServiceModel] = Field(default_factory=dict, description="services, by name")
     agents: dict[str, AgentModel] = Field(default_factory=dict, description="agents, by name")
+    instruments: dict[str, InstrumentModel] = Field(default_factory=dict, description="instruments, by name")
+    interlocks: list[str] = Field(
+        default_factory=list, description="what makes an instrument safe, such as 'stage.temperature > 320 K -> heater.safe()'"
+    )
     wires: list[str | WireModel] = Field(
         default_factory=list, description="who sends to whom, such as 'Meter.power -> Scan.on_power'"
     )
@@ -205,6 +199,7 @@ SECTIONS: dict[str, type[Model]] = {
     "daemons": DaemonModel,
     "services": ServiceModel,
     "agents": AgentModel,
+    "instruments": InstrumentModel,
     "groups": GroupModel,
 }
 """The sections that hold entries by name, and what each entry is."""

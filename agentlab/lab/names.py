@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from agentlab.errors import nearest
-from agentlab.lab.entries import KINDS, NOUNS, Entry, Sources
+from agentlab.lab.entries import AGENTS, KINDS, NOUNS, Entry, Sources
 
 DEFAULT = "default"
 _SECTIONS = {kind: section for section, kind in KINDS.items()}
@@ -33,7 +33,7 @@ class Names:
 
         Who says nothing means ``default``, or the only one that there is.
         """
-        key = "nameserver" if entry.section == "agents" else "nameservers"
+        key = "nameserver" if entry.section in AGENTS else "nameservers"
         said = getattr(entry.model, key, [])
         names = [said] if isinstance(said, str) else list(said)
         only = self._known["nameservers"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import queue
@@ -22,6 +23,7 @@ from agentlab.lab.orders import RunningLab, SupervisorLike, control_socket, dige
 from agentlab.lab.places import Places, lab_places
 from agentlab.lab.processwide import environment, logged, signals
 from agentlab.lab.remains import RUN_VARIABLE, mark, wait_for_remains
+from agentlab.lab.retry import Retries
 
 if TYPE_CHECKING:
     from agentlab.lab.file import LabFile
@@ -57,6 +59,7 @@ class Node:
         read: Gives the lab of a path; None: :func:`~agentlab.lab.file.read_lab`.
         make: Gives its supervisor; None: :class:`~agentlab.lab.supervisor.Supervisor`.
         notifier: Who tells systemd; None: as the environment says.
+        simulated: Whether instruments are replaced by what stands in for them, whatever the file says; also when it is reloaded.
     """
 
     def __init__(
@@ -70,11 +73,12 @@ class Node:
         read: Read | None = None,
         make: Make | None = None,
         notifier: Notifier | None = None,
+        simulated: bool = False,
     ) -> None:
         self.places: Places = lab_places(path)
         self._keep_going, self._timeout = keep_going, timeout
         self._on_ready, self._on_event = on_ready, on_event
-        self._read, self._make = read or _read, make or _make
+        self._read, self._make = read or functools.partial(_read, simulated=simulated), make or _make
         self._notifier = notifier if notifier is not None else Notifier.from_environment()
         self._feed = Feed()
         self._orders: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
@@ -118,15 +122,18 @@ class Node:
             running = RunningLab(
                 self.places, lab, known, supervisor, self._read, self._feed, lambda text: book.write("lab", "INFO", text)
             )
+            retries = Retries(running.rows, supervisor.start_unit)
             with control_socket(self.places, running.orders(self.ask_stop)):
                 threading.Thread(target=self._start, args=(running, supervisor), name="agentlab-start", daemon=True).start()
-                error = self._serve(running, book)
+                error = self._serve(running, book, retries)
                 running.state = "stopping"
+                retries.stop()
                 self._notifier.stopping(self._stop_timeout + ENDING)
                 book.write("lab", "INFO", f"is stopped, within {self._stop_timeout:g} s")
                 self._stop(supervisor)
                 book.write("lab", "INFO", "has stopped")
                 self._feed.close()
+                retries.close()
         finally:
             supervisor.close()
             self._notifier.close()
@@ -166,7 +173,7 @@ class Node:
                 self._feed.wait_until_told((row["unit"] for row in running.rows() if row["state"] in SETTLED), TELLING)
                 self._orders.put(("started", None))
 
-    def _serve(self, running: RunningLab, book: Logbook) -> AgentLabError | None:
+    def _serve(self, running: RunningLab, book: Logbook, retries: Retries) -> AgentLabError | None:
         """Carry out orders until one says to end; give why it must, if that is an error."""
         pause = self._notifier.watchdog / 3 or None
         while True:
@@ -184,6 +191,8 @@ class Node:
                 return error
             if order == "started":
                 self._became_ready(running, book)
+                if self._keep_going and (late := retries.begin()):
+                    book.write("lab", "WARNING", f"goes on without {', '.join(late)}, which are tried again now and then")
             elif order == "reload":
                 threading.Thread(target=self._reload, args=(running,), name="agentlab-reload", daemon=True).start()
 
@@ -227,15 +236,16 @@ def run_node(
     timeout: float | None = None,
     on_ready: OnReady | None = None,
     on_event: OnEvent | None = None,
+    simulated: bool = False,
 ) -> None:
     """Run a lab in this process until it is stopped; arguments and errors as of :class:`Node`."""
-    Node(path, keep_going=keep_going, timeout=timeout, on_ready=on_ready, on_event=on_event).run()
+    Node(path, keep_going=keep_going, timeout=timeout, on_ready=on_ready, on_event=on_event, simulated=simulated).run()
 
 
-def _read(path: Path) -> LabFile:
+def _read(path: Path, *, simulated: bool = False) -> LabFile:
     from agentlab.lab.file import read_lab  # brings YAML and pydantic
 
-    return read_lab(path)
+    return read_lab(path, simulated=simulated)
 
 
 def _make(lab: LabFile, book: Logbook, on_event: OnEvent) -> SupervisorLike:

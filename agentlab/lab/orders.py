@@ -102,6 +102,7 @@ class RunningLab:
         return {
             "file": str(self.places.file),
             "name": self._lab.name,
+            "simulated": bool(getattr(self._lab, "simulated", False)),
             "state": self.state,
             "pid": os.getpid(),
             "since": self._since,

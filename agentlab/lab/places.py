@@ -7,19 +7,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
+from agentlab.settings import STATE_VARIABLE, private_dir, runtime_dir, state_dir
 
-from agentlab.settings import private_dir, runtime_dir
+__all__ = ["DEFAULT_FILE", "STATE_VARIABLE", "Places", "lab_dir", "lab_places", "state_dir"]
 
-STATE_VARIABLE = "AGENTLAB_STATE_DIR"
 DEFAULT_FILE = "lab.yml"
 _HASH_SIZE = 12  # hex digits: two labs of one user never share them, and a socket's path stays short
-
-
-def state_dir() -> Path:
-    """Give the directory of what outlives a program: ``AGENTLAB_STATE_DIR``, else the user's own state directory."""
-    chosen = os.environ.get(STATE_VARIABLE)
-    return Path(chosen) if chosen else Path(platformdirs.user_state_dir("agentlab"))
 
 
 @dataclass(frozen=True)
@@ -60,6 +53,11 @@ class Places:
     def logs(self) -> Path:
         """The directory of the lab's log files."""
         return self.directory / "logs"
+
+    @property
+    def latches(self) -> Path:
+        """The directory of the files in which latched safe states outlive their agents, and the lab."""
+        return self.directory / "latches"
 
     @property
     def object_id(self) -> str:

@@ -10,14 +10,23 @@ from typing import Any
 
 from agentlab.errors import ConfigurationError
 from agentlab.lab.file import LabFile
+from agentlab.lab.instruments import sources_of
 from agentlab.lab.model import AgentModel
 from agentlab.lab.policy import Backoff, Group
+from agentlab.lab.process_model import ProcessModel
 from agentlab.lab.units import Kind, Plan, Unit, sorted_units
 from agentlab.lab.wires import Connection, connections
 
-KINDS: dict[str, Kind] = {"nameservers": "nameserver", "daemons": "daemon", "services": "service", "agents": "agent"}
+KINDS: dict[str, Kind] = {
+    "nameservers": "nameserver",
+    "daemons": "daemon",
+    "services": "service",
+    "agents": "agent",
+    "instruments": "instrument",
+}
 """The sections of a lab file, and what is in each."""
 
+SUPERVISED = ("agents", "instruments", "services", "daemons")
 NAMESERVER_START, NAMESERVER_STOP = 30.0, 5.0
 _OF_THE_SUPERVISOR = frozenset(
     ("restart", "start_timeout", "stop_timeout", "hang_timeout", "after", "description", "wires")
@@ -35,8 +44,7 @@ def make_plan(lab: LabFile, is_here: Callable[[str], bool]) -> Plan:
         ConfigurationError: units need each other in a circle, or something names what there is not.
     """
     made = {
-        unit.name: unit
-        for unit in (*_nameservers(lab, is_here), *_daemons(lab, is_here), *_services(lab, is_here), *_agents(lab, is_here))
+        unit.name: unit for units in (_nameservers, _daemons, _services, _agents, _instruments) for unit in units(lab, is_here)
     }
     groups = {name: _group(lab, name, made) for name in lab.groups}
     for group in groups.values():
@@ -48,7 +56,7 @@ def make_plan(lab: LabFile, is_here: Callable[[str], bool]) -> Plan:
     return _with_wanted(plan, lab)
 
 
-def full_name(lab: LabFile, text: str, sections: Iterable[str] = ("agents", "services", "daemons")) -> str:
+def full_name(lab: LabFile, text: str, sections: Iterable[str] = SUPERVISED) -> str:
     """Give the full name of what an entry of the lab file names: ``agent/Laser``, or the bare name.
 
     Raises:
@@ -58,7 +66,7 @@ def full_name(lab: LabFile, text: str, sections: Iterable[str] = ("agents", "ser
     for section in sections:
         if (slash and KINDS[section] == kind and bare in getattr(lab, section)) or (not slash and text in getattr(lab, section)):
             return f"{KINDS[section]}/{bare if slash else text}"
-    raise ConfigurationError(f"{lab.path}: there is no {text!r}; name an agent, service or daemon of this file")
+    raise ConfigurationError(f"{lab.path}: there is no {text!r}; name an agent, instrument, service or daemon of this file")
 
 
 def _nameservers(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
@@ -112,12 +120,12 @@ def _services(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
 def _agents(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
     for name, model in lab.agents.items():
         made = connections(lab.wires, name)
-        after = [full_name(lab, text) for text in model.after]
+        servers = dict.fromkeys(wire.server[0] for wire in made if wire.server[0] != name)
         yield Unit(
             f"agent/{name}",
             "agent",
-            tuple(dict.fromkeys((f"nameserver/{model.nameserver}", *after))),
-            tuple(dict.fromkeys(f"agent/{wire.server[0]}" for wire in made if wire.server[0] != name)),
+            _needs(lab, model),
+            tuple(f"{'agent' if server in lab.agents else 'instrument'}/{server}" for server in servers),
             restart=model.restart,
             start_timeout=model.start_timeout,
             stop_timeout=model.stop_timeout,
@@ -125,6 +133,35 @@ def _agents(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
             host=model.host,
             here=is_here(model.host),
             fingerprint=agent_fingerprint(lab, model, made),
+        )
+
+
+def _needs(lab: LabFile, model: ProcessModel) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((f"nameserver/{model.nameserver}", *(full_name(lab, text) for text in model.after))))
+
+
+def _instruments(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
+    for name, model in lab.instruments.items():
+        rules = lab.interlocks.get(name, [])
+        yield Unit(
+            f"instrument/{name}",
+            "instrument",
+            _needs(lab, model),
+            tuple(f"instrument/{source}" for source in sources_of(rules) if source in lab.instruments and source != name),
+            restart=model.restart,
+            start_timeout=model.start_timeout,
+            stop_timeout=model.stop_timeout,
+            hang_timeout=model.hang_timeout,
+            host=model.host,
+            here=is_here(model.host),
+            fingerprint=_fingerprint(
+                lab.settings,
+                model,
+                [_place(lab, model.nameserver)],
+                rules,
+                lab.tables.get(name),
+                model.hang_timeout is not None,
+            ),
         )
 
 

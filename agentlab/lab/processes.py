@@ -19,7 +19,7 @@ from agentlab.lab.file import LabFile
 from agentlab.lab.house import House
 from agentlab.lab.life import Life
 from agentlab.lab.messages import Event, Post, Start
-from agentlab.lab.specs import agent_spec, daemon_spec, nameserver_places, service_fields, told_address
+from agentlab.lab.specs import agent_spec, daemon_spec, instrument_agent_spec, nameserver_places, service_fields, told_address
 from agentlab.lab.units import Unit
 from agentlab.runtime import agentmain, nsmain
 from agentlab.runtime.child import Child, start_child
@@ -86,6 +86,7 @@ class ProcessBackend:
         ways: dict[str, Callable[[Life, LabFile], None]] = {
             "nameserver": self._start_nameserver,
             "agent": self._start_agent,
+            "instrument": self._start_agent,
             "service": self._start_service,
             "daemon": functools.partial(self._start_daemon, children=command.children),
         }
@@ -190,12 +191,13 @@ class ProcessBackend:
         life.started(pid=child.pid, uri=f"PYRO:Pyro.NameServer@{address}", address=self._addresses[name])
 
     def _start_agent(self, life: Life, lab: LabFile) -> None:
-        name = life.unit.bare
-        nameserver = self._address_of(life, lab.agents[name].nameserver)
+        name, is_instrument = life.unit.bare, life.unit.kind == "instrument"
+        model = lab.instruments[name] if is_instrument else lab.agents[name]
+        nameserver = self._address_of(life, model.nameserver)
         instance = secrets.token_hex(8)
         life.remains = (Remains(nameserver, name, instance=instance),)
         pulse = None if life.unit.hang_timeout is None else ipc_path(f"pulse-{instance}")
-        spec = agent_spec(
+        spec = (instrument_agent_spec if is_instrument else agent_spec)(
             lab,
             name,
             SocketAddress.parse(nameserver),

@@ -15,6 +15,7 @@ from agentlab.lab.check import check
 from agentlab.lab.entries import KINDS, Sources
 from agentlab.lab.fields import name_problem
 from agentlab.lab.file import LabFile, assemble
+from agentlab.lab.instruments import sources_of
 from agentlab.lab.names import Names
 from agentlab.lab.sources import load
 from agentlab.lab.spelling import LINE_END, applied, find_edits
@@ -99,7 +100,8 @@ def plan_renaming(path: str | os.PathLike[str], old: str, new: str, *, environ: 
 
     Args:
         path: The lab file.
-        old: An agent, service, daemon, name server or group; in full, as ``service/x``, where the bare name is ambiguous.
+        old: What has a name: an agent, instrument, service, daemon, name server or group; in full, as ``service/x``, where the
+            bare name is ambiguous.
         new: Its new name, without its kind.
         environ: Variables for ``${NAME}``; None: those of this process.
 
@@ -185,11 +187,16 @@ def _relations(lab: LabFile) -> Iterator[tuple[str, ...]]:
             yield (f"{kind}/{name}",)
     for name, agent in lab.agents.items():
         yield f"agent/{name}", "is known by", f"nameserver/{agent.nameserver}"
+    for name, instrument in lab.instruments.items():
+        yield f"instrument/{name}", "is known by", f"nameserver/{instrument.nameserver}"
+    for name, rules in lab.interlocks.items():
+        yield from ((f"instrument/{name}", "is made safe by", f"instrument/{source}") for source in sources_of(rules))
     for name, service in lab.services.items():
         yield f"service/{name}", "is hosted by", f"daemon/{service.daemon}"
         yield from ((f"service/{name}", "is known by", f"nameserver/{server}") for server in service.nameservers)
     for wire in lab.wires:
-        yield f"agent/{wire.source}", wire.source_alias, "->", f"agent/{wire.target}", wire.target_name
+        source = "instrument" if wire.source in lab.instruments else "agent"
+        yield f"{source}/{wire.source}", wire.source_alias, "->", f"agent/{wire.target}", wire.target_name
     for kind, names in lab.autolaunch.items():
         yield from ((f"{KINDS[kind]}/{name}", "is launched") for name in names or ())
 

@@ -18,7 +18,7 @@ _ALLOWED_SETTINGS: dict[str, tuple[str, ...]] = {
     "SECURITY": ("keys", "none"),
     "START_METHOD": ("forkserver", "spawn"),
 }
-_NAMED = ("nameservers", "daemons", "services", "agents", "groups")
+_NAMED = ("nameservers", "daemons", "services", "agents", "instruments", "groups")
 
 
 def lab_schema() -> dict[str, Any]:

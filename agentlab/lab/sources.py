@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from agentlab.errors import ConfigurationError
-from agentlab.lab.entries import NOUNS, Entry, Sources, WireEntry
+from agentlab.errors import ConfigurationError, DriverError, UnitError
+from agentlab.instruments.engine.interlocks import parse_interlock
+from agentlab.lab.entries import NOUNS, Entry, InterlockEntry, Sources, WireEntry
 from agentlab.lab.fields import name_problem
 from agentlab.lab.model import SECTIONS, FileModel, HeadModel, WireModel
 from agentlab.lab.wires import WireError, parse
@@ -24,7 +25,13 @@ from agentlab.yamlfile.problems import Problem, Problems, ProblemsError
 MOST_FILES = 200
 _HEAD = frozenset(info.alias or name for name, info in HeadModel.model_fields.items())
 _KNOWN = [info.alias or name for name, info in FileModel.model_fields.items()]
-_PLACEHOLDERS = {"class": "invalid:Invalid", "module": "invalid", "classname": "Invalid", "members": ["invalid"]}
+_PLACEHOLDERS = {
+    "class": "invalid:Invalid",
+    "module": "invalid",
+    "classname": "Invalid",
+    "driver": "invalid:Invalid",
+    "members": ["invalid"],
+}
 
 
 class Reader(Protocol):
@@ -72,9 +79,11 @@ def _take(document: Document, reading: _Reading, chain: tuple[Path, ...]) -> Non
         return
     head = _head(document, problems)
     sources.heads.append((document, head))
+    sources.simulated = sources.simulated or head.simulated
     for section in SECTIONS:
         _take_section(document, section, sources, problems)
     _take_wires(document, sources, problems)
+    _take_interlocks(document, sources, problems)
     for index, name in enumerate(head.include):
         _include(document, ("include", index), chain[-1].parent / name, reading, chain)
 
@@ -214,4 +223,23 @@ def _take_wires(document: Document, sources: Sources, problems: Problems) -> Non
         try:
             sources.wires.append(WireEntry(document, path, parse(drawn)))
         except WireError as error:
+            problems.add(document, path, str(error))
+
+
+def _take_interlocks(document: Document, sources: Sources, problems: Problems) -> None:
+    rules = document.data.get("interlocks")
+    if rules is None:
+        return
+    example = "stage.temperature > 320 K -> heater.safe()"
+    if not isinstance(rules, list):
+        problems.add(document, ("interlocks",), f"found {words.found(rules)}, allowed is a list, such as - {example}")
+        return
+    for index, text in enumerate(rules):
+        path = ("interlocks", index)
+        if not isinstance(text, str):
+            problems.add(document, path, f"found {words.found(text)}, allowed is text, such as {example}")
+            continue
+        try:
+            sources.interlocks.append(InterlockEntry(document, path, text, parse_interlock(text)))
+        except (DriverError, UnitError) as error:
             problems.add(document, path, str(error))

@@ -7,6 +7,9 @@ from typing import Any
 
 from agentlab.lab.file import LabFile
 from agentlab.lab.hosts import is_here
+from agentlab.lab.instruments import BASE, instrument_spec
+from agentlab.lab.places import lab_places
+from agentlab.lab.process_model import ProcessModel
 from agentlab.lab.wires import connections
 from agentlab.runtime.agentmain import Spec, WireSpec
 from agentlab.services.model import DaemonSpec, ServiceSpec
@@ -30,11 +33,10 @@ def agent_spec(
         log_json: Whether its log goes to a logbook.
     """
     model = lab.agents[name]
-    host = outward_address() if model.host == "public" else model.host
     return Spec(
         name,
         nsaddr,
-        model.addr or (None if host in _THIS_MACHINE_ALONE else f"{host}:0"),
+        _listens_at(model),
         model.class_,
         model.serializer,
         model.transport,
@@ -48,6 +50,37 @@ def agent_spec(
         pulse=pulse,
         log_json=log_json,
     )
+
+
+def instrument_agent_spec(
+    lab: LabFile, name: str, nsaddr: SocketAddress, *, instance: str, pulse: str | None = None, log_json: bool = False
+) -> Spec:
+    """Give what the agent of an instrument is to be; arguments as of :func:`agent_spec`.
+
+    Raises:
+        DriverError: the file says something of it that cannot be.
+    """
+    model = lab.instruments[name]
+    return Spec(
+        name,
+        nsaddr,
+        _listens_at(model),
+        BASE,
+        model.serializer,
+        model.transport,
+        {"instrument": instrument_spec(name, model, lab.interlocks.get(name, ()), lab_places(lab.path).latches).to_dict()},
+        run=True,
+        tags=tuple(model.tags),
+        instance=instance,
+        pulse=pulse,
+        log_json=log_json,
+    )
+
+
+def _listens_at(model: ProcessModel) -> str | None:
+    """Give where a process answers calls; None: at a unix socket."""
+    host = outward_address() if model.host == "public" else model.host
+    return model.addr or (None if host in _THIS_MACHINE_ALONE else f"{host}:0")
 
 
 def daemon_spec(lab: LabFile, name: str, addresses: Mapping[str, str], services: Iterable[Mapping[str, Any]]) -> DaemonSpec:

@@ -9,7 +9,9 @@ from typing import Any
 
 from agentlab.errors import ConfigurationError
 from agentlab.lab.check import REFERENCES
-from agentlab.lab.entries import Sources
+from agentlab.lab.entries import AGENTS, Sources
+from agentlab.lab.instruments import sources_of
+from agentlab.lab.model import AutolaunchModel
 from agentlab.lab.names import Names
 from agentlab.yamlfile.document import Document, Mark
 from agentlab.yamlfile.scalars import plain_scalar
@@ -46,10 +48,14 @@ def _edits(sources: Sources, names: Names, unit: str, bare: str, new: str) -> It
     for document, path, text, sections in _references(sources):
         if names.find(text, sections) == unit:
             yield _edit(document, document.value_mark(path), bare, new, kind=f"{unit.partition('/')[0]}/" if "/" in text else "")
-    if unit.startswith("agent/"):
+    if entry.section in AGENTS:
         for wire in sources.wires:
             if bare in (wire.drawn.source, wire.drawn.target):
                 yield from _wire_edits(wire.document, wire.path, bare, new)
+    if entry.section == "instruments":
+        for lock in sources.interlocks:
+            if bare in (lock.rule.target, *sources_of([lock.text])):
+                yield from _interlock_edits(lock.document, lock.path, bare, new)
 
 
 def _references(sources: Sources) -> Iterator[tuple[Document, tuple[Any, ...], str, tuple[str, ...]]]:
@@ -58,7 +64,7 @@ def _references(sources: Sources) -> Iterator[tuple[Document, tuple[Any, ...], s
         for key, sections in REFERENCES[entry.section].items():
             yield from _said(entry.document, (*entry.path, key), sections)
     for document, _ in sources.heads:
-        for section in ("nameservers", "daemons", "services", "agents"):
+        for section in AutolaunchModel.model_fields:
             yield from _said(document, ("autolaunch", section), (section,))
 
 
@@ -109,6 +115,21 @@ def _edit_end(document: Document, mark: Mark, pattern: re.Pattern[str], bare: st
     if match is None:
         raise _not_spelt(mark, bare)
     return Edit(document, match.start(1), match.end(1), new)
+
+
+def _interlock_edits(document: Document, path: tuple[Any, ...], bare: str, new: str) -> Iterator[Edit]:
+    """Edit every place of a rule where the name stands before a dot; the rule must be spelt out, on one line."""
+    mark = document.value_mark(path)
+    start = _start(document, mark)
+    line = LINE_END.split(document.text[start:], maxsplit=1)[0]
+    text = str(document.get(path))
+    where = line.find(text)
+    found = [match.start() for match in re.finditer(rf"(?<![\w.-]){re.escape(bare)}(?=\s*\.)", text)]
+    if where < 0 or not found:
+        raise _not_spelt(mark, bare)
+    for position in found:
+        begin = start + where + position
+        yield Edit(document, begin, begin + len(bare), new)
 
 
 def _start(document: Document, mark: Mark) -> int:

@@ -10,7 +10,7 @@ from typing import Literal
 from agentlab.errors import UnknownUnitError, nearest
 from agentlab.lab.policy import Group, Restart
 
-Kind = Literal["nameserver", "daemon", "service", "agent"]
+Kind = Literal["nameserver", "daemon", "service", "agent", "instrument"]
 State = Literal[
     "waiting",  # wanted; something that it needs is not up yet, or it is its turn soon
     "starting",
@@ -32,7 +32,7 @@ GROUP = "group/"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One name server, daemon, service or agent.
+    """One name server, daemon, service, agent or instrument.
 
     Attributes:
         name: Its full name, ``kind/name``.

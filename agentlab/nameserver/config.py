@@ -36,6 +36,8 @@ LAB_SECTIONS = (
     "services",
     "agents",
     "instruments",
+    "interlocks",
+    "simulated",
     "wires",
     "groups",
     "autolaunch",
@@ -196,7 +198,7 @@ def read_nameserver_configs(
         configs = nameserver_configs(document, (SECTION,), problems=problems, strict=strict, warn_of_clashes=warn_of_clashes)
         if not configs and len(problems) == before:
             problems.add(document, (SECTION,), "found no name server; write at least one, as - default:")
-    elif any(section in document.data for section in ("agents", "services", "daemons")):
+    elif any(section in document.data for section in ("agents", "instruments", "services", "daemons")):
         configs = {"default": NameServerConfig()}  # what the lab gets that says nothing about it
     else:
         known = ", ".join(str(key) for key in document.data)[:200]

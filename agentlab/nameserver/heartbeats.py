@@ -67,15 +67,16 @@ class Heartbeat:
             Whether it was sent, for all that is known. False: closed, or the system tells that nobody listened there a
             moment ago; go on beating, the name server learns everything from the first beat after its return.
         """
-        if self._socket is None:
+        sock = self._socket  # once: another thread may close it in the middle
+        if sock is None:
             return False
         datagram = encode_heartbeat(self._packed, _counter.next(time.time_ns()), self._key)
         try:
             try:
-                self._socket.send(datagram)
+                sock.send(datagram)
             except ConnectionRefusedError:
                 # That was the answer to the beat before, told instead of sending this one; the server may be back by now.
-                self._socket.send(datagram)
+                sock.send(datagram)
                 return False
         except OSError:  # refused, unreachable, buffer full: the next beat is the remedy for all of them
             return False

@@ -171,6 +171,7 @@ class HostedAgent:
         wires = self.door.wires = Wires(agent, spec.wires)
         self.daemon.start()
         self._register()
+        agent._in_office()
         if spec.wires:
             wires.follow(directory, lambda name: self._names.find(name) is not None)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from agentlab.runtime.proxy import Proxy
 
-PROXIES = {"instrument": "agentlab.instruments.proxy:InstrumentProxy"}
+PROXIES = {"instrument": "agentlab.instruments.client.proxy:InstrumentProxy"}
 """Kind, as ``_describe`` gives it -> class of its proxies."""
 
 

@@ -81,9 +81,11 @@ class Builder:
         text: The file's text.
         environ: Variables for ``${NAME}``.
         problems: Takes what is wrong.
+        bool_keys: Whether ``true`` and ``false`` may be keys.
     """
 
-    def __init__(self, file: str, text: str, environ: Mapping[str, str], problems: Problems) -> None:
+    def __init__(self, file: str, text: str, environ: Mapping[str, str], problems: Problems, *, bool_keys: bool = False) -> None:
+        self._bool_keys = bool_keys
         self.marks: dict[Path, tuple[Position, Position]] = {}
         self._file, self._environ, self._problems = file, environ, problems
         self._text, self._lines = text, Lines(text)
@@ -190,7 +192,7 @@ class Builder:
         key: Any = None
         if isinstance(_meant(node), yaml.ScalarNode):
             key = self._plain(_meant(node), path)
-            if isinstance(key, (str, int, float)) and not isinstance(key, bool):
+            if isinstance(key, (str, int, float)) and (self._bool_keys or not isinstance(key, bool)):
                 return key
         self._problem(path, node, "found a key that is neither text nor a number; put it in quotes")
         return None

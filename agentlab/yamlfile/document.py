@@ -78,7 +78,7 @@ class Document:
         return Mark(str(self.path), 1, 1)
 
 
-def read_yaml(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> Document:
+def read_yaml(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None, bool_keys: bool = False) -> Document:
     """Read a YAML file, safely: plain values only, merge keys and anchors included, nothing is ever built or run.
 
     Scalars mean what YAML 1.2 says (``yes`` and ``on`` are text, ``1e3`` is a number). In values, ``${NAME}`` and
@@ -88,6 +88,7 @@ def read_yaml(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None
     Args:
         path: The file, of at most 1 MiB, in UTF-8.
         environ: Variables; None: those of this process.
+        bool_keys: Whether ``true`` and ``false`` may be keys; otherwise they are a problem, as they rarely mean that.
 
     Raises:
         ProblemsError: it is missing, a directory, empty, binary, too big, not UTF-8, no YAML, has a key twice, a tag other than
@@ -96,7 +97,7 @@ def read_yaml(path: str | os.PathLike[str], *, environ: Mapping[str, str] | None
     file = Path(path)
     text = _decode(str(file), _read(file))
     problems = Problems()
-    builder = Builder(str(file), text, os.environ if environ is None else environ, problems)
+    builder = Builder(str(file), text, os.environ if environ is None else environ, problems, bool_keys=bool_keys)
     data = builder.build()
     problems.raise_if_any()
     return Document(data, file, text, builder.marks, builder.quoted)

@@ -23,6 +23,7 @@ M = TypeVar("M", bound=pydantic.BaseModel)
 _OWN_WORDS = frozenset({"value_error", "assertion_error"})
 _QUOTES = "; take the quotes away"
 _WRAPPINGS = ("function-", "constrained-", "nullable", "lax-or-strict", "json-or-python")
+_HOLDERS = ("list[", "dict[", "tuple[", "set[")
 _RANGES = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 
 
@@ -111,6 +112,7 @@ class _Walk:
         owner: The model whose key the last step was, or None.
         is_key: Whether a key itself is wrong, not its value.
         choice: The first place passed where several types are possible, or None.
+        last: The last such place, or None.
         member: The member of that choice which the error is about.
     """
 
@@ -121,6 +123,7 @@ class _Walk:
         self.value = data
         self.owner: type[pydantic.BaseModel] | None = None
         self.choice: _Choice | None = None
+        self.last: _Choice | None = None
         self.member: Any = None
         self.is_key = bool(location) and location[-1] == "[key]"
         steps = location[:-1] if self.is_key else location
@@ -132,8 +135,9 @@ class _Walk:
         if len(possible) > 1:
             tag = self._member_of(possible, str(step))
             if tag is not None:
+                self.last = _Choice(self.path, self.annotation, self.metadata)
                 if self.choice is None:
-                    self.choice, self.member = _Choice(self.path, self.annotation, self.metadata), tag
+                    self.choice, self.member = self.last, tag
                 self.annotation = tag
                 return
         bare, more = words.strip(possible[0] if len(possible) == 1 else self.annotation)
@@ -169,12 +173,16 @@ class _Walk:
         for member in possible:
             bare, _ = words.strip(member)
             name = getattr(bare, "__name__", str(bare))
+            if tag.startswith(_HOLDERS):  # dict[str,float] ends in float, too
+                if tag.startswith(f"{name}["):
+                    return member
+                continue
             if tag == name or tag.removeprefix("constrained-") == name or tag.endswith(f"{name}]"):
                 return member
             kind = tag.split("[", 1)[0]
             if kind == "literal" and words.choices(member):
                 return member
-            if kind == name:  # list[str], dict[str,any]
+            if kind == name:
                 return member
         return possible[0] if tag.startswith(_WRAPPINGS) else None
 
@@ -195,7 +203,12 @@ def _told(model: Any, data: Any, errors: list[ErrorDetails]) -> Iterator[tuple[t
                 told.add(choice.path)
                 yield choice.path, _found_and_allowed(where.value, choice.annotation, choice.metadata)
         elif any(w is where for w, _ in deeper):
-            yield where.path, _text(where, error)
+            again = sum(w.path == where.path for w, _ in deeper) > 1  # none of several types fits there either
+            if not again or where.last is None or where.last.path != where.path:
+                yield where.path, _text(where, error)
+            elif where.path not in told:
+                told.add(where.path)
+                yield where.path, _found_and_allowed(where.value, where.last.annotation, where.last.metadata)
 
 
 def _text(where: _Walk, error: ErrorDetails) -> str:

@@ -7,10 +7,12 @@ import textwrap
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from docutils import nodes
 from docutils.core import publish_doctree
 from docutils.utils import Reporter
 
+from agentlab.cli.verbs import VERBS
 from tests.cli.program import agentlab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,13 +24,35 @@ def programs():
     return [textwrap.dedent(block) for block in BLOCK.findall(README)]
 
 
-def test_its_program_is_short_and_prints_what_it_says(tmp_path):
-    (program,) = programs()
-    assert sum(bool(line.strip()) for line in program.splitlines()) <= 10
-    (tmp_path / "program.py").write_text(program, "utf-8")
-    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+def run(program, folder):
+    (folder / "program.py").write_text(program, "utf-8")
+    done = subprocess.run([sys.executable, "program.py"], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"It prints ``{done.stdout.strip()}``." in README
+    return done.stdout.strip()
+
+
+def test_its_program_is_short_and_prints_what_it_says(tmp_path):
+    program, _ = programs()
+    assert sum(bool(line.strip()) for line in program.splitlines()) <= 10
+    assert f"It prints ``{run(program, tmp_path)}``." in README
+
+
+def test_its_instruments_measure_what_it_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("AGENTLAB_RUNS", str(tmp_path / "runs.sqlite"))
+    _, program = programs()
+    assert sum(bool(line.strip()) for line in program.splitlines()) <= 15
+    said = re.search(r"^(\d\.\d+) mW$", run(program, tmp_path), re.MULTILINE)
+    written = re.search(r"print\(meter.get.*# (\d\.\d+) mW$", README, re.MULTILINE)
+    assert float(said[1]) == pytest.approx(float(written[1]), rel=0.1)  # noise, of which polling takes its share
+    assert len((tmp_path / "scan.csv").read_text("utf-8").splitlines()) >= 12
+
+
+def test_it_counts_the_verbs():
+    (line,) = (line for line in README.splitlines() if line.startswith("Command line:"))
+    named = set(re.findall(r"``(\w+)``", line))
+    verbs = {verb for theme in VERBS.values() for verb in theme}
+    assert named <= verbs
+    assert f" and {len(verbs - named)} more " in line
 
 
 def test_it_is_clean_restructured_text():

@@ -9,7 +9,8 @@ import time
 import pytest
 from PIL import Image
 
-from agentlab.demo.sample import LINES, transmission
+from agentlab.instruments.simulated.sample import LINES, transmission
+from agentlab.runs.store import RunStore
 from tests.cli.program import agentlab, checked, complaint, finish, start
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -23,21 +24,29 @@ def read(directory):
 def test_it_takes_shows_and_saves_a_spectrum(tmp_path):
     outcome = agentlab("demo", "--quick", cwd=tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
-    assert max(map(len, outcome.out.splitlines()[4:-3])) <= 80
-    for word in ("Laser", "PowerMeter", "Scan", "name server at 127.0.0.1:", "121/121", "power (mW)", "spectrum.png"):
+    table = outcome.out[outcome.out.index("of 121 points") :].splitlines()
+    assert max(map(len, table[:-3])) <= 80
+    for word in ("Laser", "Stage", "Meter", "SCPI", "name server at 127.0.0.1:", "121 points", "power (mW)", "spectrum.png"):
         assert word in outcome.out
+    assert "another client tunes the laser: refused" in outcome.out
+    assert re.search(r"Meter is offline.*\n.*Meter is online again", outcome.out, re.DOTALL)
+    assert "beam found by moving the stage: 12.5 mm" in outcome.out
     assert all(line.name in outcome.out for line in LINES)
     points = read(tmp_path / "agentlab-demo")
     assert len(points) == 121
-    assert all(abs(power - transmission(nm)) < 0.03 for nm, power in points)
+    assert all(abs(power - transmission(nm)) < 0.06 for nm, power in points)
+    runs = {run.name: run for run in RunStore(tmp_path / "agentlab-demo" / "runs.sqlite").runs()}
+    assert {name: (run.state, len(run)) for name, run in runs.items()} == {"beam": ("done", 29), "spectrum": ("done", 121)}
     with Image.open(tmp_path / "agentlab-demo" / "spectrum.png") as picture:
         picture.verify()
 
 
-def test_the_same_seed_gives_the_same_spectrum(tmp_path):
-    for directory, seed in (("a", 7), ("b", 7), ("c", 8)):
-        assert agentlab("demo", "--quick", "--seed", seed, "--output", tmp_path / directory).code == 0
-    same, again, other = ((tmp_path / name / "spectrum.csv").read_text("utf-8") for name in "abc")
+def test_demonstrations_do_not_meet_and_the_same_seed_gives_the_same_spectrum(tmp_path):
+    seeds = {"a": 7, "b": 7, "c": 8}
+    running = [start("demo", "--quick", "--seed", seed, "-o", tmp_path / name) for name, seed in seeds.items()]
+    for process in running:
+        assert checked(finish(process)).code == 0
+    same, again, other = ((tmp_path / name / "spectrum.csv").read_text("utf-8") for name in seeds)
     assert same == again
     assert same != other
 
@@ -81,7 +90,7 @@ def test_interrupted_it_ends_everything(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("who", ["Laser", "PowerMeter", "Scan"])
+@pytest.mark.parametrize("who", ["Laser", "Meter"])
 def test_an_agent_killed_in_the_middle_is_told_in_one_line(tmp_path, who):
     process = start("demo", cwd=tmp_path)
     agents = pids(process)
@@ -102,10 +111,3 @@ def test_a_terminated_script_leaves_nothing_behind(tmp_path):
     out, err = process.communicate(timeout=20)  # conftest looks for what is left
     assert process.returncode == -signal.SIGTERM
     assert "Traceback" not in out + err
-
-
-def test_two_demonstrations_do_not_meet(tmp_path):
-    first, second = (start("demo", "--quick", "-o", tmp_path / name) for name in "ab")
-    for process in (first, second):
-        assert checked(finish(process)).code == 0
-    assert read(tmp_path / "a") == read(tmp_path / "b")

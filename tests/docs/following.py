@@ -33,6 +33,8 @@ CTRL_C = "^C"
 _SOME = "(?s:.*?)"
 _NUMBER = re.compile(r"\d+(?:(?:\\\.|\\-|:)\d+)*")  # in text that was escaped: 12, 1.5, 09:31:05, 2026-01-31
 _ANY_NUMBER = r"\\d+(?:[.:-]\\d+)*"
+_DOTS = re.compile("[\u2800-\u28ff]+")  # the braille characters of a curve in the terminal
+_ANY_DOTS = "[\u2800-\u28ff]*"
 PATIENCE = 8.0
 """Seconds in which a command that only looks may come to show what the page says."""
 _DIRECTIVE = re.compile(r"^(\s*)\.\. (literalinclude|code-block):: (\S+)\s*$")
@@ -107,7 +109,7 @@ def matches(expected: list[str], printed: str, *, loosely: bool = False) -> bool
     Args:
         expected: Lines of the page.
         printed: What was printed.
-        loosely: Whether any number is as good as any other, and any number of blanks: for tables of what is measured.
+        loosely: Whether any number is as good as any other, any number of blanks, and any curve: for what is measured.
     """
     pattern = "".join(_SOME if line == ANYTHING else "\n" + _line(line, loosely=loosely) for line in expected)
     shown = "".join(f"\n{line.rstrip()}" for line in printed.splitlines() if line.strip())
@@ -117,7 +119,7 @@ def matches(expected: list[str], printed: str, *, loosely: bool = False) -> bool
 def _line(line: str, *, loosely: bool) -> str:
     parts = map(re.escape, line.split(ANYTHING))
     if loosely:
-        parts = (re.sub(r"(\\ )+", r"\\s+", _NUMBER.sub(_ANY_NUMBER, part)) for part in parts)
+        parts = (re.sub(r"(\\ )+", r"\\s+", _DOTS.sub(_ANY_DOTS, _NUMBER.sub(_ANY_NUMBER, part))) for part in parts)
     return _SOME.join(parts)
 
 

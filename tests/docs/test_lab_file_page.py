@@ -29,6 +29,7 @@ def here(tmp_path, monkeypatch):
         ("check.txt", ["check"]),
         ("mistakes.txt", ["check", "mistakes.yml"]),
         ("rename.txt", ["rename", "Laser", "Source"]),
+        ("instruments.txt", ["check", "instruments.yml"]),
     ],
 )
 def test_what_the_page_shows_is_what_the_program_says(here, capsys, shown, verbs):

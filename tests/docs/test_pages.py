@@ -14,7 +14,7 @@ import typer
 from sphinx.util.inventory import InventoryFile
 
 import agentlab
-from agentlab import testing
+from agentlab import instruments, runs, testing
 from agentlab.agent.door import ALWAYS_UNSAFE
 from agentlab.cli.main import app
 from agentlab.lab import read_lab
@@ -45,6 +45,8 @@ def test_every_public_name_is_in_the_reference(built):
     inventory = InventoryFile.loads((built / "objects.inv").read_bytes(), uri="")
     described = {name for kind, entries in inventory.data.items() if kind.startswith("py:") for name in entries}
     wanted = [f"agentlab.{name}" for name in agentlab.__all__] + [f"agentlab.testing.{name}" for name in testing.__all__]
+    wanted += [f"agentlab.runs.{name}" for name in runs.__all__]
+    wanted += [f"agentlab.instruments.{name}" for name in set(instruments.__all__) - set(runs.__all__)]
     errors = {f"agentlab.{name.rpartition('.')[2]}" for name in described if name.startswith("agentlab.errors.")}
     settings = {"agentlab.config"} if "agentlab.settings.config" in described else set()
     assert sorted(set(wanted) - described - errors - settings) == []

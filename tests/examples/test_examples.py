@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agentlab.settings import STATE_VARIABLE
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 TIMEOUT = 60
 
@@ -211,6 +213,93 @@ EXPECTED = {
         Worker1 running restarts: 1
         Worker2 running restarts: 1
         """,
+    "first_instrument": """
+        set: 5 V
+        set: 0.5 V
+        measured: 0.5 V, good
+        refused: voltage = 31 V is out of limits; it takes 0 to 30 V; nothing was sent
+        refused: voltage: 'A' cannot be converted into 'V': they measure different things; nothing was sent
+        a slip: instrument 'supply' has no parameter or action 'volatge'; did you mean 'voltage'
+        voltage           V  Voltage that is set; what is at the output is ``measured_voltage``.
+        current           A  Current that is never exceeded.
+        output               Whether the output is on.
+        measured_voltage  V  Voltage at the output.
+        measured_current  A  Current through the output.
+        """,
+    "scpi_table": """
+        address: TCPIP::127.0.0.1::PORT::SOCKET
+        in a script: agentlab,Simulated supply,0,1 2.0
+        published: flowing = 0.75 A
+        refused: voltage = 20 V is out of limits; it takes 0 to 12 V; nothing was sent
+        errors of the device: 0,"No error"
+        afterwards: False 0.0
+        """,
+    "own_driver": """
+        200 degC argon done
+        while it bakes: busy bake
+        cancelled
+        made safe: 20 degC
+        """,
+    "pymeasure_instrument": """
+        channel 1 has: ['voltage_setpoint', 'current_limit', 'voltage', 'current', 'output_enabled']
+        measured: 3.29871 V
+        refused: ch_1.voltage_setpoint = 5.5 V is out of limits; it takes 0 to 5 V; nothing was sent
+        the device was told: ['VOLT 3.3, (@1)', 'OUTPut 1, (@1)', 'MEASure:VOLTage? (@1)']
+        """,
+    "qcodes_instrument": """
+        identity: QCoDeS, m0d3l, 336, 0.0.01
+        sensor A: 100 K
+        sensor B: 100.0
+        P of output 1: 20.0
+        refused: output_1.P = 2000 is out of limits; it takes 0.1 to 1000; nothing was sent
+        """,
+    "sharing_an_instrument": """
+        refused, for: calibration
+        reading stays free: 5.0
+        owner: Other for: measuring over night
+        idle, and still the owner: Other
+        mine in time
+        output: False
+        """,
+    "safe_state_and_interlock": """
+        latched by: interlock thermometer.temperature > 23 degC -> heater.safe()
+        heater: False
+        refused: LatchedError
+        reading stays free: 50.0 W
+        supply: False - nobody kicked it for 0.5 s
+        reset: True
+        supply: the reading of thermometer.temperature is stale
+        reset: refused, as nobody knows it yet
+        emergency stop: safe
+        """,
+    "sweep_and_data": """
+        aborted with 3 points or more: True current limit: 2.0
+        done 11 points of 16 until supply.measured_current > 1.9 A
+        current at 10 V: 1.0 A
+        time (s),supply.voltage (V),supply.measured_voltage (V),supply.measured_current (A)
+        picture: (1000, 620) pixels
+        two axes: [(1, 1), (1, 2), (1, 3), (2, 3), (2, 2), (2, 1)]
+        """,
+    "bluesky_scan": """
+        units: {'meter_power': 'mW', 'stage_position': 'mm'}
+        10.5 #
+        11.0 ###
+        11.5 ########
+        12.0 ################
+        12.5 ####################
+        13.0 ################
+        13.5 ########
+        14.0 ###
+        14.5 #
+        """,
+    "instrument_lab": """
+        simulated: agentlab.instruments.simulated:PowerSupply
+        set: 0.25 V
+        sample: 295 K
+        in the history: 295 K good
+        rule of the supply: thermometer.temperature > 320 K -> supply.safe()
+        the lab is down
+        """,
 }
 
 STDERR = {  # of examples about errors: what agents log there, without the tracebacks
@@ -220,6 +309,8 @@ STDERR = {  # of examples about errors: what agents log there, without the trace
         "ERROR [TIME] (Laser): handler <lambda> raised ZeroDivisionError: division by zero",
     ],
 }
+LOGGED = re.compile(r"(WARNING )?\[TIME\] \((\w+)\): (\2 (is|was)|\w+ has lost \2)\b|Connected to: ")
+"""What instruments log of their links, owners and safe states while the script prints; and QCoDeS of what it connects to."""
 
 NOTEBOOK = """
     ['Laser', 'Meter']
@@ -248,12 +339,13 @@ def lines(text):
 def normal(text):
     """Give the lines of an output without what differs from run to run."""
     text = re.sub(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\]", "[TIME]", text)
-    return lines(re.sub(r"PYRO:.*", "...", text))
+    return [line for line in lines(re.sub(r"PYRO:.*", "...", text)) if not LOGGED.match(line)]
 
 
 def execute(arguments, folder):
     """Run a program in an empty folder; give its result when it ended well and left that folder empty."""
-    env = {**os.environ, "PYTHONUNBUFFERED": "1"}  # so that the lines of the script and of its agents come in order
+    state = folder.with_name(f"{folder.name}-state")  # where latches are kept
+    env = {**os.environ, "PYTHONUNBUFFERED": "1", STATE_VARIABLE: str(state)}  # lines of script and agents come in order
     command = [sys.executable, *arguments]
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -4,7 +4,7 @@ import pytest
 
 from agentlab import Agent
 from agentlab.lab.check import notes
-from agentlab.lab.facts import _class_facts
+from agentlab.lab.facts import class_facts
 from agentlab.lab.sources import load
 from agentlab.yamlfile.problems import Problems
 from tests.lab.written import lab, one_problem, problems, write
@@ -25,15 +25,15 @@ S = "{module: m, classname: C}"
         ),
         (
             f"agents: {{A: {{class: m.C, after: [B]}}, Bb: {A}}}",
-            "agents.A.after[0]: found 'B', but there is no such agent, service or daemon; did you mean 'Bb'?",
+            "agents.A.after[0]: found 'B', but there is no such agent, instrument, service or daemon; did you mean 'Bb'?",
         ),
         (
             "agents: {A: {class: m.C, after: [group/g]}}",
-            "found 'group/g', allowed are names and agent/NAME, service/NAME, daemon/NAME",
+            "found 'group/g', allowed are names and agent/NAME, instrument/NAME, service/NAME, daemon/NAME",
         ),
         (
             f"agents: {{A: {{class: m.C, after: [service/B]}}, B: {A}}}",
-            "found 'B', but there is no such agent, service or daemon",
+            "found 'B', but there is no such agent, instrument, service or daemon",
         ),
         ("services: {s: {module: m, classname: C, daemon: d}}", "services.s.daemon: found 'd', but there is no such daemon"),
         (
@@ -327,7 +327,7 @@ def test_an_attribute_that_a_class_does_not_have_is_noted_where_it_declares_some
     path = write(tmp_path, f"agents: {{A: {{class: m.O, attributes: {attributes}}}, B: {{class: m.B, attributes: {{any: 1}}}}}}")
     found = Problems()
     sources = load(path, found, {})
-    facts = {f"m:{cls.__name__[0]}": _class_facts(cls, frozenset()) for cls in (Oven, Bare)}
+    facts = {f"m:{cls.__name__[0]}": class_facts(cls, frozenset()) for cls in (Oven, Bare)}
     (note,) = notes(sources, facts)
     assert str(note).partition("lab.yml:")[2] == (
         "1:39: agents.A.attributes.unti: O has no attribute 'unti'; did you mean 'unit'? known names: 'limit', 'unit'"

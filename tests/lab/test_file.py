@@ -58,8 +58,9 @@ def test_a_small_lab(tmp_path):
         "agent/Meter": f"{tmp_path}/lab.yml:3:3",
         "agent/Scan": f"{tmp_path}/lab.yml:4:3",
     }
-    assert found.counts() == {"nameservers": 1, "daemons": 1, "services": 1, "agents": 2, "wires": 1, "groups": 0}
-    assert found.autolaunch == dict.fromkeys(("nameservers", "daemons", "services", "agents"))
+    counts = {"nameservers": 1, "daemons": 1, "services": 1, "agents": 2, "wires": 1}
+    assert found.counts() == {**counts, "groups": 0, "instruments": 0, "interlocks": 0}
+    assert found.autolaunch == dict.fromkeys(("nameservers", "daemons", "services", "agents", "instruments"))
 
 
 def test_a_lab_without_services_has_no_daemon(tmp_path):

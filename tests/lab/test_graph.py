@@ -89,6 +89,7 @@ def test_a_lab_file():
     lab = SimpleNamespace(
         name="demo",
         agents={name: SimpleNamespace(class_=f"mylab:{name}") for name in ("Scan", "Meter", "Alone")},
+        instruments={},
         services={"catalogue": SimpleNamespace()},
         wires=[
             Wire("Meter", "power", "Scan", "on_power", "PUB", topics=("a",)),

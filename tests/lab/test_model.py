@@ -115,7 +115,8 @@ def test_everything_of_everything_can_be_said(tmp_path):
     assert agent.class_ == "m:Outer.C" and agent.hang_timeout is None and agent.nameserver == "second"
     assert agent.sockets["out"].kind == "PUSH" and agent.sockets["inbox"].handler == "on_x"
     assert found.groups["g"].backoff.most == 5 and found.groups["g"].intensity == 0
-    assert found.autolaunch == {"nameservers": ["default"], "daemons": None, "services": [], "agents": ["A"]}
+    launched = {"nameservers": ["default"], "daemons": None, "services": [], "agents": ["A"], "instruments": None}
+    assert found.autolaunch == launched
 
 
 @pytest.mark.parametrize(

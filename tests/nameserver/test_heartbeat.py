@@ -9,6 +9,7 @@ import pytest
 
 from agentlab.errors import AgentLabError, ConfigurationError, RefusedError
 from agentlab.nameserver.heartbeat import WINDOW, Counter, HeartbeatDecoder, encode_heartbeat
+from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.nameserver.registration import Registration
 
 KEY = b"k" * 32
@@ -85,3 +86,15 @@ def test_noise_is_refused_as_ours_and_never_remembered(key):
 def test_a_renewal_needs_a_lease():
     with pytest.raises(ConfigurationError, match="without a lease"):
         HeartbeatDecoder(None).decode(datagram(registration=Registration("A", "u"), key=None), NOW)
+
+
+def test_a_beat_that_is_overtaken_by_the_close_is_only_not_sent(monkeypatch):
+    heartbeat = Heartbeat("127.0.0.1:1", REG, security="none")
+
+    def closing(*args):
+        heartbeat.close()  # another thread does, in the middle of the beat
+        return encode_heartbeat(*args)
+
+    monkeypatch.setattr("agentlab.nameserver.heartbeats.encode_heartbeat", closing)
+    assert heartbeat.beat() is False
+    assert heartbeat.beat() is False

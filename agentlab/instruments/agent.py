@@ -1,0 +1,200 @@
+"""The agent of one instrument: an engine with a driver, its readings published, its rules watched, its calls answered."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from agentlab.agent import local
+from agentlab.agent.agent import Agent
+from agentlab.agent.beside import Pending, wait_for
+from agentlab.agent.pubsub import PubLink
+from agentlab.errors import InstrumentError, RefusedError
+from agentlab.instruments.engine.claims import Client
+from agentlab.instruments.engine.instrument import Instrument
+from agentlab.instruments.engine.interlocks import Rule
+from agentlab.instruments.engine.latch_file import LatchFile
+from agentlab.instruments.model.reading import Reading
+from agentlab.instruments.model.spec import InstrumentSpec
+from agentlab.instruments.serving.guard import READINGS, Guard
+from agentlab.instruments.serving.identity import driving
+from agentlab.instruments.serving.operations import Operations
+
+if TYPE_CHECKING:
+    from agentlab.runs.history import HistoryWriter
+
+CLOSE_TIMEOUT = 3.0
+"""Seconds that the safe state and the driver have when the agent ends; an agent that is told to end has 5 in all."""
+MOST_WAITING = 10_000
+"""Readings that wait for a loop that stands still; older ones are lost, as their numbers tell."""
+AGAIN = 1.0
+"""Seconds after which an interlock rule that is still violated acts again."""
+
+
+class InstrumentAgent(Agent):
+    """An agent that holds one instrument. Started by :func:`agentlab.instruments.run_instrument`, or from a lab file.
+
+    The driver runs in a thread of its own, so the loop is free: a class of yours that inherits from this one has sockets,
+    timers and handlers as any agent, and calls the device by :meth:`read`, :meth:`write` and :meth:`act`. It overrides
+    :meth:`on_init` and :meth:`on_stop` by calling these here too.
+
+    Attributes:
+        instrument: The description of the instrument, :meth:`agentlab.instruments.InstrumentSpec.to_dict`.
+        device: The engine: queue, states, owner and safe state of the instrument.
+    """
+
+    _kind: ClassVar[str] = "instrument"
+    instrument: ClassVar[dict[str, Any]] = {}
+
+    device: Instrument
+
+    def on_init(self) -> None:
+        """Get ready; nothing is built and nothing sent before the agent has its name, for its bearer may use the device."""
+        if not self.instrument:
+            raise InstrumentError(f"agent {self.name!r} has no instrument; start it by run_instrument(), or in a lab file")
+        spec = InstrumentSpec.from_dict({"name": self.name, **self.instrument})
+        self._client = Client(secrets.token_hex(8), self.name)  # nobody else is to call as the agent
+        self._last: dict[str, dict[str, Any]] = {}
+        self._acted: dict[str, float] = {}
+        self._history: HistoryWriter | None = None
+        self._let_go = False
+        self._coming: deque[Reading] = deque(maxlen=MOST_WAITING)
+        self._told = False
+        self._guard = Guard(self, spec.interlocks, self._enforce)
+        if spec.history is not None:
+            from agentlab.runs.history import HistoryWriter  # loads SQLAlchemy, which only those who keep a history need
+
+            self._history = HistoryWriter(spec.history)
+        self._bind_readings()
+        self.device = Instrument(
+            spec,
+            on_reading=self._on_reading,
+            on_change=self._on_change,
+            busy=self._driving,
+            log=self._reporter.logger,
+            latch_file=None if spec.latch_file is None else LatchFile(Path(spec.latch_file)),
+        )
+        self._door = local.current()
+        self._beside = Operations(self, self.device, self._door)
+
+    def _in_office(self) -> None:
+        """Begin to connect to the device; an agent whose device is away, or whose driver is wrong, starts all the same."""
+        self.device.start()
+        self._guard.begin(self._directory)
+
+    def on_stop(self) -> None:
+        """Bring the device into its safe state and let go of it."""
+        self._let_go = True
+        self.device.close(CLOSE_TIMEOUT)
+        if self._history is not None:
+            self._history.close()
+
+    def _close(self) -> None:
+        if "device" in self.__dict__ and not self._let_go:
+            self.device.close(CLOSE_TIMEOUT)  # an agent that never got as far as on_stop
+        super()._close()
+
+    @contextlib.contextmanager
+    def _driving(self) -> Iterator[None]:
+        """Around the calls of the driver, in its thread."""
+        driving.uri = "" if self._door is None else self._door.uri
+        with self.busy():
+            yield
+
+    # --- for handlers and timers of inheriting classes --------------------------------------------------------------
+
+    def read(self, parameter: str, timeout: float | None = None) -> Reading:
+        """Ask the device for a parameter. Blocks until it has answered, behind the calls that wait. Any thread.
+
+        Args:
+            parameter: Its name.
+            timeout: Seconds until its turn must have come; None: as long as it takes.
+
+        Raises:
+            UnknownParameterError, OfflineError, DeviceTimeoutError, BadReplyError, ExpiredError: as for a proxy's ``get``.
+        """
+        return wait_for(self.device.get(parameter, self._client, timeout))  # type: ignore[no-any-return]
+
+    def write(self, parameter: str, value: Any, timeout: float | None = None) -> None:
+        """Set a parameter, as the client of the agent's name: what somebody else has locked is refused. Blocks. Any thread.
+
+        Args and Raises: as for :meth:`read`, and LimitError, UnitError, LockedError, LatchedError.
+        """
+        wait_for(self.device.set(parameter, value, self._client, timeout))
+
+    def act(self, action: str, *args: Any, **kwargs: Any) -> Any:
+        """Call an action and give its result. Blocks. Any thread. Raises: as for :meth:`write`, and what the driver raises."""
+        return wait_for(self.device.call(action, args, kwargs, self._client, None))
+
+    # --- readings ---------------------------------------------------------------------------------------------------
+
+    def _on_reading(self, reading: Reading) -> None:
+        """In the driver's thread."""
+        if self._history is not None:
+            self._history.append(reading, self.name)
+        self._coming.append(reading)
+        if not self._told:  # one post serves all that comes until the loop has its turn
+            self._told = True
+            self._loop.post(self._publish_all)
+
+    def _publish_all(self) -> None:
+        self._told = False
+        while self._coming:
+            self._publish(self._coming.popleft())
+
+    def _bind_readings(self) -> None:
+        """Publish as the agent says, or in msgpack where that could not carry a message or is refused."""
+        try:
+            self.bind("PUB", READINGS, serializer="msgpack" if self._serializer == "raw" else None)
+        except RefusedError:  # pickles, where anybody may connect
+            self.bind("PUB", READINGS, serializer="msgpack")
+        link = self._links.get(READINGS)
+        assert isinstance(link, PubLink)
+        link.on_subscribe = self._tell_newcomer
+        self._publisher = link
+
+    def _publish(self, reading: Reading) -> None:
+        message = reading.to_dict()
+        if self._publisher.serializer.name != "pickle" and hasattr(reading.value, "tolist"):
+            message["value"] = reading.value.tolist()  # an array
+        parameter = self.device.table.parameters.get(reading.name)
+        message["poll"] = None if parameter is None else parameter.poll
+        self._last[reading.name] = message
+        if not self._publisher.closed:
+            self._publisher.publish(reading.name.encode(), message)
+        self._guard.take(self.name, message)
+
+    def _tell_newcomer(self, topic: bytes) -> None:
+        """Publish the last readings again, under their old numbers: those who have them know them by these."""
+        for name, message in self._last.items():
+            encoded = name.encode()
+            if encoded.startswith(topic):
+                self._publisher.publish(encoded, message)
+
+    def _on_change(self, change: dict[str, Any]) -> None:
+        """In any thread: state, owner or latch have changed."""
+
+    # --- interlocks -------------------------------------------------------------------------------------------------
+
+    def _enforce(self, rule: Rule, why: str) -> None:
+        """Do what a violated rule demands, unless it is done or being done."""
+        now = time.monotonic()
+        if rule.latches:  # at once again after a reset, as long as the rule is violated
+            if self.device.latched:
+                return
+        elif now - self._acted.get(rule.text, -AGAIN) < AGAIN:
+            return
+        self._acted[rule.text] = now
+        outcome = self.device.enforce(rule, why)
+        if isinstance(outcome, Pending):
+            outcome.start(lambda _, error: self._carried_out(rule, error), lambda: True)
+
+    def _carried_out(self, rule: Rule, error: BaseException | None) -> None:
+        """Where a rule could not be carried out, the safe state is what is left. In any thread."""
+        if error is not None and not self.device.latched:
+            self.device.make_safe(f"it could not be carried out: {error}", f"interlock {rule.text}")

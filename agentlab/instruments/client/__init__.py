@@ -1,0 +1,1 @@
+"""An instrument as a program sees it: its proxy, parameters, ownership, readings."""

@@ -1,0 +1,1 @@
+"""What an instrument is, as values: parameters, readings, units, tables, the description that travels. Pure."""

@@ -1,0 +1,1 @@
+"""How an instrument agent answers: calls, questions, promises of answers, interlocks at work."""

@@ -1,0 +1,469 @@
+"""Any class as a driver: what is found without running a line of it, and how an object of it is used."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+import functools
+import threading
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Final, Literal
+
+import numpy as np
+import pytest
+
+from agentlab.errors import BadReplyError, CancelledCallError, DeviceTimeoutError, DriverError, OfflineError
+from agentlab.instruments import Choices, Device, InstrumentSpec, Parameter, Range, Unit, reads
+from agentlab.instruments.drivers.anyclass import AnyClassDriver
+from agentlab.testing.waiting import wait_condition
+
+
+class Gain(enum.Enum):
+    LOW = 1
+    HIGH = 100
+
+
+class Trap:
+    """A supply that explodes when it is looked at in the wrong way."""
+
+    MODEL = "T-1000"
+    label: str = "bench"
+    counts: ClassVar[int] = 0
+    offset: Annotated[float, Unit("mV"), Range(-5, 5)]
+    serial: Final[str] = "S1"
+    handler: Callable[[], None]
+
+    class Inner:
+        pass
+
+    def __init__(self, port: str = "COM1", timeout: float = 1.0):
+        """Open the port."""
+        self.port, self.timeout, self._hidden = port, timeout, 3
+        self.socket = self.handler = object()
+        self.wave = [1.0, 2.0]
+        self.array = np.zeros(3)
+        self.offset = 0.0
+
+    @property
+    def voltage(self) -> Annotated[float, Unit("V"), Range(0, 30)]:
+        """The output voltage."""
+        raise AssertionError("looked at")
+
+    @voltage.setter
+    def voltage(self, value: float) -> None:
+        raise AssertionError("set")
+
+    @property
+    def gain(self) -> Gain:
+        return self._gain
+
+    @gain.setter
+    def gain(self, value: Gain) -> None:
+        assert isinstance(value, Gain)
+        self._gain = value
+
+    @property
+    def mode(self) -> Literal["CV", "CC"]:
+        return "CV"
+
+    @property
+    def speed(self):
+        return "slow"
+
+    @speed.setter
+    def speed(self, value: Annotated[str, Choices("slow", "fast")]):
+        self._speed = value
+
+    @property
+    def unresolved(self) -> "NoSuchName":  # noqa: F821, UP037
+        return 1
+
+    @property
+    def maybe(self) -> float | None:
+        return None
+
+    @property
+    def number(self) -> int | float:
+        return 1
+
+    @functools.cached_property
+    def identity_text(self) -> str:
+        raise AssertionError("looked at")
+
+    def trigger(self, count: int = 1, *, wait: bool = False) -> None:
+        """Fire."""
+
+    @reads
+    def measure(self) -> float:
+        return 1.0
+
+    @staticmethod
+    def helper(x):
+        return x
+
+    @classmethod
+    def make(cls):
+        return cls()
+
+    def safe(self):
+        self.made_safe = True
+
+    def close(self):
+        self.closed = True
+
+    def _private(self):
+        raise AssertionError("called")
+
+
+def driver_of(cls, *args, **more):
+    return AnyClassDriver(InstrumentSpec("x", cls, args=args, **more), cls)
+
+
+def test_a_class_tells_its_parameters_without_being_run():
+    driver = driver_of(Trap)
+    table = driver.table()
+    p = table.parameters
+    assert p["voltage"] == Parameter("voltage", "float", "V", 0, 30, doc="The output voltage.")
+    assert p["offset"] == Parameter("offset", "float", "mV", -5, 5)
+    assert p["gain"].choices == (1, 100) and p["gain"].type == "int"
+    assert p["mode"].choices == ("CV", "CC") and p["mode"].type == "str" and not p["mode"].writable
+    assert p["speed"].choices == ("slow", "fast") and p["speed"].type == "str"
+    assert p["maybe"].type == "any" and p["number"].type == "float" and p["unresolved"].type == "any"
+    assert p["identity_text"].type == "str" and not p["identity_text"].writable
+    assert p["label"].writable and not p["MODEL"].writable and not p["serial"].writable and not p["counts"].writable
+    assert not {"Inner", "close", "safe", "_private", "port"} & set(table.names())
+    assert table.has_safe and not table.has_abort and table.doc.startswith("A supply")
+
+
+def test_a_class_tells_its_actions_with_signature_and_doc():
+    actions = driver_of(Trap).table().actions
+    assert set(actions) == {"trigger", "measure", "helper", "make"}
+    assert actions["trigger"].parameters == [("count", 1, "1"), ("wait", 3, "False")] and actions["trigger"].doc == "Fire."
+    assert actions["measure"].reads and not actions["trigger"].reads
+    assert actions["helper"].parameters == [("x", 1, None)] and actions["make"].parameters == []
+
+
+def test_plain_attributes_of_the_instance_join_when_it_is_built():
+    driver = driver_of(Trap, "COM7", timeout=0.5)
+    assert "port" not in driver.table().parameters
+    driver.open()
+    found = driver.table().parameters
+    assert found["port"].type == "str" and found["wave"].type == "array" and found["array"].type == "array"
+    assert driver.get("port") == "COM7" and driver.get("timeout") == 0.5
+    assert not {"socket", "_hidden", "handler"} & set(found) and found["offset"].unit == "mV"
+    instance = driver.instance
+    driver.close()
+    driver.close()
+    assert instance.closed and driver.instance is None
+
+
+def test_members_of_enumerations_come_and_go_as_their_values():
+    driver = driver_of(Trap)
+    driver.open()
+    driver.set("gain", driver.table().parameters["gain"].check(100))
+    assert driver.instance._gain is Gain.HIGH
+    assert driver.table().parameters["gain"].accept(driver.get("gain")) == 100
+    driver.set("gain", "LOW")
+    assert driver.instance._gain is Gain.LOW
+    driver.close()
+
+
+def test_a_device_is_cancelled_and_tells_its_progress():
+    class Oven(Device):
+        def __init__(self):
+            self.ready = threading.Event()  # super().__init__() forgotten
+
+        def heat(self):
+            self.progress = 0.25
+            self.ready.set()
+            self.sleep(30)
+
+        def cool(self):
+            self.sleep(0)
+            return "cold"
+
+    driver = driver_of(Oven)
+    assert driver.table().names() == ["heat", "cool"]
+    driver.open()
+    caught = []
+
+    def work():
+        try:
+            driver.call("heat", (), {})
+        except CancelledCallError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert driver.instance.ready.wait(5)
+    assert driver.progress() == 0.25
+    driver.cancel()
+    thread.join(5)
+    assert not thread.is_alive() and len(caught) == 1
+    assert driver.call("cool", (), {}) == "cold"  # the cancellation was for the first one alone
+    driver.close()
+
+
+def test_a_class_with_slots_or_frozen_is_served_too():
+    class Slots:
+        __slots__ = ("level",)
+
+        def __init__(self):
+            self.level = 1.5
+
+    @dataclasses.dataclass(frozen=True)
+    class Frozen:
+        level: float = 1.0
+
+    slots, frozen = driver_of(Slots), driver_of(Frozen)
+    for driver in (slots, frozen):
+        driver.open()
+        driver.cancel()
+        assert driver.table().names() == ["level"] and driver.progress() is None
+    slots.set("level", 2)
+    assert slots.get("level") == 2 and not frozen.table().parameters["level"].writable
+    slots.close()
+    frozen.close()
+
+
+def test_coroutines_are_run_to_their_end():
+    class Modern:
+        async def measure(self):
+            await asyncio.sleep(0)
+            return 7
+
+        async def close(self):
+            self.closed = True
+
+    driver = driver_of(Modern)
+    driver.open()
+    assert driver.call("measure", (), {}) == 7
+    instance = driver.instance
+    driver.close()
+    assert instance.closed
+
+
+def test_a_coroutine_that_runs_is_cancelled():
+    class Modern:
+        async def measure(self):
+            self.level = 3
+            await asyncio.sleep(30)
+
+        async def abort(self):
+            raise AssertionError("called in another thread")
+
+    driver = driver_of(Modern)
+    driver.open()
+    caught = []
+
+    def work():
+        try:
+            driver.call("measure", (), {})
+        except CancelledCallError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert wait_condition(lambda: hasattr(driver.instance, "level"))
+    assert not driver.table().has_abort and not driver.abort()
+    driver.cancel()
+    thread.join(5)
+    assert len(caught) == 1
+    driver.close()
+
+
+def test_methods_of_all_sorts_are_actions():
+    class Sorts:
+        cached = functools.lru_cache(lambda self, x: x)
+        bound = functools.partialmethod(lambda self, x, y: x + y, 1)
+        of_c = str.upper
+
+        @functools.singledispatchmethod
+        def single(self, value):
+            """By type."""
+
+    table = driver_of(Sorts).table()
+    assert set(table.actions) == {"cached", "bound", "of_c", "single"} and not table.parameters
+    assert table.actions["single"].doc == "By type."
+    driver = driver_of(Sorts)
+    driver.open()
+    assert driver.call("bound", (2,), {}) == 3 and driver.call("cached", (4,), {}) == 4
+    driver.close()
+
+
+@pytest.mark.parametrize("cls", [threading.Thread, dict, enum.Enum, type, property, Exception, np.ndarray, asyncio.Queue])
+def test_any_class_at_all_is_looked_at(cls):
+    assert AnyClassDriver(InstrumentSpec("x", cls), cls).table().kind == "any"
+
+
+class Wire:
+    """Counts what is done with it."""
+
+    made = 0
+    fail: BaseException | None = None
+    idn = "ACME,1"
+
+    def __init__(self):
+        type(self).made += 1
+        if Wire.fail is not None:
+            raise Wire.fail
+
+    @property
+    def value(self) -> float:
+        if Wire.fail is not None:
+            raise Wire.fail
+        return 1.0
+
+
+@pytest.fixture
+def wire():
+    Wire.made, Wire.fail, Wire.idn = 0, None, "ACME,1"
+    yield Wire
+    Wire.fail = None
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (TimeoutError("slow"), DeviceTimeoutError),
+        (ConnectionResetError(104, "gone"), OfflineError),
+        (ConnectionRefusedError(111, "nobody"), OfflineError),
+        (ValueError("theirs"), ValueError),
+        (ZeroDivisionError(), ZeroDivisionError),
+    ],
+)
+def test_dead_connections_and_timeouts_come_as_ours_and_the_rest_as_it_is(wire, raised, expected):
+    driver = driver_of(Wire)
+    driver.open()
+    wire.fail = raised
+    with pytest.raises(expected) as caught:
+        driver.get("value")
+    assert caught.value is raised or caught.value.__cause__ is raised
+    wire.fail = None
+    driver.close()
+
+
+def test_a_constructor_that_finds_no_device_is_offline(wire):
+    wire.fail = ConnectionRefusedError(111, "nobody")
+    driver = driver_of(Wire)
+    with pytest.raises(OfflineError):
+        driver.open()
+    wire.fail = None
+    driver.open()
+    assert driver.get("value") == 1.0
+    driver.close()
+
+
+def test_recovery_builds_anew_and_proves_who_answers(wire):
+    driver = driver_of(Wire)
+    driver.open()
+    assert driver.prove() == "ACME,1"
+    driver.recover()
+    assert wire.made == 2 and driver.get("value") == 1.0
+    wire.idn = "OTHER,2"
+    with pytest.raises(BadReplyError, match="another device answers: 'OTHER,2'"):
+        driver.recover()
+    driver.close()
+
+
+def test_recovery_uses_what_the_class_offers():
+    said = []
+
+    class Reconnects:
+        def __init__(self):
+            said.append("made")
+
+        def reconnect(self):
+            said.append("reconnect")
+
+    class Connects:
+        connected = False
+
+        def connect(self):
+            said.append("connect")
+
+        def disconnect(self):
+            said.append("disconnect")
+            raise OSError("it was broken")
+
+    for cls, expected in ((Reconnects, ["made", "reconnect"]), (Connects, ["connect", "disconnect", "connect", "disconnect"])):
+        said.clear()
+        driver = driver_of(cls)
+        assert driver.table().actions == {}
+        driver.open()
+        driver.recover()
+        driver.close()
+        assert said == expected
+
+
+def test_connect_is_not_called_where_it_needs_arguments_or_was_done():
+    class Done:
+        def __init__(self):
+            self.is_connected = True
+
+        def connect(self):
+            raise AssertionError("called")
+
+    class Needs:
+        def connect(self, port):
+            raise AssertionError("called")
+
+    for cls in (Done, Needs):
+        driver = driver_of(cls)
+        driver.open()
+        driver.close()
+
+
+def test_safe_and_abort_are_the_drivers_own():
+    class Laser:
+        def __init__(self):
+            self.log = []
+
+        def safe(self):
+            self.log.append("safe")
+
+        def abort(self):
+            self.log.append("abort")
+
+    driver = driver_of(Laser)
+    assert driver.table().has_safe and driver.table().has_abort and not driver.abort()
+    driver.open()
+    assert driver.safe() and driver.abort() and driver.instance.log == ["safe", "abort"]
+    driver.close()
+    assert not driver_of(Wire).safe()
+
+
+def test_a_mark_that_was_not_filled_in_is_told():
+    class Wrong:
+        level: Annotated[float, Unit]
+
+    with pytest.raises(DriverError, match=r"write for example Unit\(...\)"):
+        driver_of(Wrong)
+
+
+def test_a_subclass_changes_what_its_base_said():
+    class Base:
+        def trigger(self):
+            """Fire."""
+
+        @property
+        def voltage(self) -> float:
+            return 1.0
+
+    class Derived(Base):
+        trigger = None
+
+        @property
+        def voltage(self) -> Annotated[float, Unit("mV")]:
+            return 2.0
+
+    assert driver_of(Derived).table().names() == ["voltage"]
+    assert driver_of(Derived).table().parameters["voltage"].unit == "mV"
+
+
+def test_a_call_waits_for_nobody_else():
+    driver = driver_of(Wire)
+    assert wait_condition(lambda: driver.progress() is None)
+    driver.cancel()  # before there is an instance: nothing happens
+    assert driver.instance is None

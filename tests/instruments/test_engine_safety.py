@@ -1,0 +1,475 @@
+"""Emergency stop, safe state, latch, watchdog and interlocks of a running instrument."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from agentlab.errors import CancelledCallError, InstrumentError, LatchedError, LimitError, LockedError, OfflineError
+from agentlab.instruments.engine.claims import Client
+from agentlab.instruments.engine.interlocks import parse_interlock
+from agentlab.instruments.model.parameter import Parameter
+from agentlab.instruments.model.table import Action, Table
+from agentlab.testing.waiting import wait_condition
+from tests.instruments.fake_driver import TABLE, FakeDriver, Rig, silent
+
+ANNA, BERT = Client("a", "anna"), Client("b", "bert")
+BARE = Table.of("fake", TABLE.parameters.values(), [*TABLE.actions.values(), Action("off")])
+
+
+@pytest.fixture
+def rig():
+    with Rig() as one:
+        one.online()
+        one.engine.set("output", True).wait(1)
+        yield one
+
+
+def test_an_emergency_stop_makes_safe_and_latches_until_it_is_reset(rig):
+    told = rig.engine.estop("smoke", "bert")
+    assert (told["latched"], told["aborted"], told["reason"]) == (True, False, "smoke")
+    assert rig.until("safe")
+    assert rig.driver.values["output"] is False
+    status = rig.engine.status()
+    assert status["latch"]["reason"] == "smoke" and status["latch"]["by"] == "bert"
+    assert status["safe"] == {"pending": None, "failed": []}
+    did = list(rig.driver.did)
+    for refused in (rig.engine.set("output", True, ANNA), rig.engine.call("fire", client=ANNA)):
+        with pytest.raises(LatchedError, match="psu was made safe by bert: smoke; see to the cause, then reset it"):
+            refused.wait(0)
+    assert rig.driver.did == did
+    rig.engine.get("voltage").wait(1)
+    rig.engine.call("look").wait(1)
+    assert rig.engine.reset(ANNA) == {"reset": True, "reason": "smoke", "by": "bert"}
+    assert rig.engine.reset(ANNA)["reset"] is False
+    rig.engine.set("output", True, ANNA).wait(1)
+    assert rig.engine.status()["state"] == "online"
+
+
+def test_a_long_call_is_aborted_and_the_safe_state_is_next(rig):
+    slow = rig.slow(ANNA)
+    queued = rig.engine.set("voltage", 9, ANNA)
+    read = rig.engine.get("voltage", ANNA)
+    before = time.monotonic()
+    told = rig.engine.estop("smoke", "bert")
+    assert time.monotonic() - before < 0.25
+    assert told["latched"] and told["aborted"]
+    assert told["pending"].startswith("slow has been running for ") and "it is being aborted" in told["pending"]
+    with pytest.raises(LatchedError):
+        queued.wait(0)
+    assert slow.wait(2) == "slept"
+    read.wait(2)
+    assert time.monotonic() - before < 1.0
+    after = [one[0] for one in rig.driver.did]
+    assert after[after.index("call") :] == ["call", "abort", "safe", "get"]
+
+
+def test_a_call_that_cannot_be_aborted_is_waited_for_and_status_says_so(caplog):
+    driver = FakeDriver(Table.of("fake", TABLE.parameters.values(), TABLE.actions.values(), has_safe=True))
+    driver.can_abort = False
+    with Rig(driver) as rig:
+        rig.online()
+        slow = rig.slow(ANNA)
+        told = rig.engine.estop("smoke", "bert")
+        assert told["aborted"] is False
+        assert "its driver cannot abort it" in told["pending"]
+        assert "its driver cannot abort it" in rig.engine.status()["safe"]["pending"]
+        assert wait_condition(lambda: "cannot abort slow" in caplog.text)
+        assert driver.count("safe") == 0 and not slow.over
+        driver.free.set()
+        assert rig.until("safe")
+        assert driver.count("safe") == 1
+
+
+def test_a_call_that_ends_by_itself_in_a_moment_is_not_aborted(rig):
+    slow = rig.slow(ANNA)
+    rig.engine.estop("smoke", "bert")
+    rig.driver.free.set()
+    slow.wait(1)
+    assert rig.until("safe")
+    assert rig.driver.count("abort") == 0
+
+
+def test_an_action_that_asks_hears_of_the_stop(rig):
+    rig.driver.hears_cancel, rig.driver.can_abort = True, False
+    slow = rig.slow(ANNA)
+    rig.engine.estop("smoke", "bert")
+    with pytest.raises(CancelledCallError):
+        slow.wait(1)
+    assert rig.until("safe")
+
+
+def test_an_abort_that_fails_harms_nothing_else(rig, caplog):
+    rig.driver.abort = lambda: 1 / 0
+    slow = rig.slow(ANNA)
+    rig.engine.estop("smoke", "bert")
+    assert wait_condition(lambda: "could not abort slow" in caplog.text)
+    rig.driver.free.set()
+    slow.wait(1)
+    assert rig.until("safe")
+
+
+def test_a_ramp_ends_with_the_stop():
+    with Rig(parameters={"current": {"delay": 10.0}}) as rig:
+        rig.online()
+        ramp = rig.engine.set("current", 100, ANNA)
+        assert wait_condition(lambda: rig.driver.count("set"))
+        rig.engine.estop("smoke", "bert")
+        with pytest.raises(LatchedError):
+            ramp.wait(1)
+        assert rig.until("safe")
+        assert rig.driver.count("set") == 1
+
+
+def test_the_answer_of_a_stop_can_wait_for_the_safe_state(rig):
+    told = rig.engine.estop_within(5.0, "smoke", "bert").wait(2)
+    assert (told["pending"], told["state"], told["latched"]) == (None, "safe", True)
+    assert rig.driver.count("safe") == 1
+
+
+def test_or_tells_after_a_while_why_it_is_not_reached():
+    driver = FakeDriver()
+    driver.can_abort = False
+    with Rig(driver) as rig:
+        rig.online()
+        rig.slow(ANNA)
+        before = time.monotonic()
+        told = rig.engine.estop_within(0.1, "smoke", "bert").wait(2)
+        assert 0.05 < time.monotonic() - before < 0.5
+        assert "slow has been running" in told["pending"]
+
+
+def test_a_stop_reaches_a_device_that_is_away_when_it_is_back(rig):
+    rig.driver.away = "unplugged"
+    with pytest.raises(OfflineError):
+        rig.engine.get("voltage").wait(1)
+    told = rig.engine.estop("smoke", "bert")
+    assert told["pending"] == "offline: unplugged; it is made safe when it is back"
+    with pytest.raises(LatchedError):
+        rig.engine.set("voltage", 1).wait(0)
+    assert rig.driver.values["output"] is True
+    rig.driver.away = ""
+    assert rig.until("safe")
+    assert wait_condition(lambda: rig.driver.values["output"] is False)
+    assert wait_condition(lambda: rig.engine.status()["safe"]["pending"] is None)
+
+
+def test_a_latched_device_that_comes_back_is_made_safe_again(rig):
+    rig.engine.estop("smoke", "bert")
+    assert wait_condition(lambda: rig.driver.values["output"] is False)
+    rig.driver.away = "power cut"
+    with pytest.raises(OfflineError):
+        rig.engine.get("voltage").wait(1)
+    rig.driver.values["output"] = True  # as it is after its power came back
+    rig.driver.away = ""
+    assert wait_condition(lambda: rig.driver.values["output"] is False)
+    assert rig.engine.latched
+
+
+def test_an_instrument_that_never_was_online_is_made_safe_when_it_is():
+    driver = FakeDriver()
+    driver.away = "unplugged"
+    with Rig(driver) as rig:
+        assert rig.until("offline")
+        rig.engine.estop("smoke", "bert")
+        driver.away = ""
+        assert rig.until("safe")
+        assert driver.count("safe") == 1
+
+
+def test_safe_alone_latches_nothing_and_anybody_may(rig):
+    rig.engine.acquire(ANNA).wait(1)
+    rig.engine.safe(BERT).wait(1)
+    assert rig.driver.values["output"] is False
+    assert not rig.engine.latched
+    rig.engine.set("output", True, ANNA).wait(1)
+    rig.engine.call("safe", client=BERT).wait(1)
+    assert rig.driver.values["output"] is False
+
+
+def test_safe_says_at_once_that_the_device_is_away_and_is_done_when_it_is_back(rig):
+    rig.driver.away = "unplugged"
+    with pytest.raises(OfflineError):
+        rig.engine.get("voltage").wait(1)
+    with pytest.raises(OfflineError, match="psu is offline"):
+        rig.engine.safe(BERT).wait(0)
+    rig.driver.away = ""
+    assert wait_condition(lambda: rig.driver.values["output"] is False)
+
+
+def test_a_table_of_sets_is_carried_out_in_its_order_and_ramps_as_it_must():
+    with Rig(safe={"voltage": 0, "output": False, "current": "0 A"}) as rig:
+        rig.online()
+        rig.driver.values.update(current=25.0, output=True, voltage=5.0)
+        rig.engine.safe().wait(2)
+        sets = [one[1:] for one in rig.driver.did if one[0] == "set"]
+        assert sets == [("voltage", 0.0), ("output", False), ("current", 15.0), ("current", 5.0), ("current", 0.0)]
+        assert rig.driver.count("safe") == 0
+
+
+def test_the_names_of_actions_are_a_safe_state_too():
+    with Rig(FakeDriver(BARE), safe=["off()", "fire"]) as rig:
+        rig.online()
+        rig.engine.safe().wait(1)
+        assert [one[1] for one in rig.driver.did if one[0] == "call"] == ["off", "fire"]
+
+
+@pytest.mark.parametrize(
+    ("safe", "text"),
+    [
+        ({"votlage": 0}, "did you mean 'voltage'"),
+        ({"voltage": 11}, "voltage"),
+        ({"serial": "x"}, "only read"),
+        ("of", "did you mean 'off'"),
+        (["off", "voltage"], "is a parameter"),
+    ],
+)
+def test_a_safe_state_that_cannot_be_is_a_fault(safe, text):
+    with Rig(FakeDriver(BARE), safe=safe) as rig:
+        assert rig.until("fault")
+        assert rig.engine.status()["reason"].startswith("the safe state of 'psu' cannot be: ")
+        assert text in rig.engine.status()["reason"]
+
+
+def test_without_a_safe_state_a_stop_latches_and_there_is_nothing_to_wait_for():
+    for driver, safe in ((FakeDriver(BARE), None), (FakeDriver(), False)):
+        with Rig(driver, safe=safe) as rig:
+            rig.online()
+            told = rig.engine.estop_within(5.0, "smoke", "bert").wait(1)
+            assert (told["latched"], told["pending"], told["state"]) == (True, None, "safe")
+            rig.engine.get("voltage").wait(1)
+        assert driver.count("safe") == 0
+
+
+def test_what_fails_of_a_safe_state_is_told_and_the_rest_is_done(caplog):
+    with Rig(FakeDriver(BARE), safe={"voltage": 0, "output": False}) as rig:
+        rig.online()
+        rig.driver.values["output"] = True
+        rig.driver.raising["set"] = [ValueError("stuck relay")]
+        told = rig.engine.estop_within(5.0, "smoke", "bert").wait(2)
+        assert told["pending"] == "voltage = 0: ValueError: stuck relay"
+        assert rig.driver.values["output"] is False
+        assert rig.engine.status()["safe"]["failed"] == ["voltage = 0: ValueError: stuck relay"]
+        assert rig.engine.latched
+        rig.driver.raising["set"] = [ValueError("stuck relay")]
+        with pytest.raises(InstrumentError, match="psu could not be made safe: voltage = 0"):
+            rig.engine.safe().wait(2)
+        rig.driver.raising.clear()
+    assert "psu could not be made safe" in caplog.text
+
+
+def test_a_safe_state_out_of_step_is_tried_again_after_recovery():
+    with Rig() as rig:
+        rig.online()
+        rig.driver.raising["safe"] = [silent()]
+        rig.engine.safe().wait(2)
+        assert [one[0] for one in rig.driver.did[-3:]] == ["safe", "recover", "safe"]
+        rig.driver.raising["safe"] = silent()
+        with pytest.raises(InstrumentError, match="could not be made safe: safe.*no reply"):
+            rig.engine.safe().wait(2)
+        rig.driver.raising.clear()
+
+
+def test_readings_go_on_while_a_safe_state_ramps_down_and_writes_wait():
+    with Rig(safe={"current": 0}, parameters={"current": {"delay": 0.02}}, poll={"voltage": 0.01}) as rig:
+        rig.online()
+        rig.driver.values["current"] = 100.0
+        safe = rig.engine.safe()
+        assert wait_condition(lambda: rig.driver.count("set"))
+        write = rig.engine.set("voltage", 1, ANNA)
+        polled = len(rig.readings)
+        assert rig.engine.get("temperature").wait(1).value == 300.0
+        assert not safe.over and not write.over
+        safe.wait(2)
+        assert len(rig.readings) > polled
+        write.wait(1)
+        assert rig.driver.did.index(("set", "voltage", 1.0)) > rig.driver.did.index(("set", "current", 0))
+
+
+def test_a_shutdown_makes_safe_what_was_online_and_only_that():
+    with Rig() as rig:
+        rig.online()
+        rig.engine.set("output", True).wait(1)
+    assert rig.driver.values["output"] is False
+    assert [one[0] for one in rig.driver.did[-2:]] == ["safe", "close"]
+    with Rig(safe=False) as rig:
+        rig.online()
+    assert rig.driver.count("safe") == 0
+    driver = FakeDriver()
+    driver.away = "unplugged"
+    with Rig(driver) as rig:
+        assert rig.until("offline")
+    assert driver.count("safe") == 0
+    assert driver.did[-1] == ("close",)
+
+
+def test_a_shutdown_whose_safe_state_fails_says_so_and_closes(caplog):
+    with Rig() as rig:
+        rig.online()
+        rig.driver.raising["safe"] = ValueError("stuck relay")
+    assert "could not be made safe when it was closed: safe(): ValueError: stuck relay" in caplog.text
+    assert rig.driver.did[-1] == ("close",)
+
+
+def test_the_watchdog_makes_safe_who_is_not_kicked_and_a_later_kick_clears_nothing(caplog):
+    with Rig(watchdog=0.1) as rig:
+        rig.online()
+        rig.engine.get("voltage").wait(1)
+        assert rig.engine.status()["watchdog"] is None, "it sleeps until somebody writes or kicks"
+        assert rig.engine.kick(ANNA) == 0.1
+        rig.engine.set("output", True, ANNA).wait(1)
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            rig.engine.kick(ANNA)
+            assert not wait_condition(lambda: rig.engine.latched, timeout=0.02)
+        assert wait_condition(lambda: rig.engine.latched, timeout=2.0)
+        assert wait_condition(lambda: rig.driver.values["output"] is False)
+        rig.engine.kick(ANNA)
+        assert rig.engine.latched
+        with pytest.raises(LatchedError, match="the watchdog: nobody kicked it for 0.1 s"):
+            rig.engine.set("output", True, ANNA).wait(0)
+        rig.engine.reset(ANNA)
+        assert rig.engine.status()["watchdog"] is None
+
+
+def test_a_write_wakes_the_watchdog():
+    with Rig(watchdog=0.05) as rig:
+        rig.online()
+        rig.engine.set("output", True, ANNA).wait(1)
+        assert wait_condition(lambda: rig.engine.latched, timeout=2.0)
+
+
+def test_only_the_owners_kicks_count_and_only_where_there_is_a_watchdog(rig):
+    with pytest.raises(InstrumentError, match="psu has no watchdog"):
+        rig.engine.kick(ANNA)
+    with Rig(watchdog=60.0) as other:
+        other.online()
+        other.engine.acquire(ANNA).wait(1)
+        other.engine.kick(ANNA)
+        with pytest.raises(LockedError):
+            other.engine.kick(BERT)
+
+
+def test_an_interlock_acts_whoever_owns_it_and_latches(rig):
+    rig.engine.acquire(ANNA).wait(1)
+    rule = parse_interlock("stage.temperature > 320 K -> psu.safe()")
+    rig.engine.enforce(rule, "stage.temperature is 321 K, > 320 K")
+    assert wait_condition(lambda: rig.driver.values["output"] is False)
+    with pytest.raises(LatchedError, match=r"psu was made safe by interlock stage.temperature > 320 K -> psu.safe\(\): stage"):
+        rig.engine.set("output", True, ANNA).wait(0)
+
+
+def test_an_interlock_may_set_or_call_beside_owner_and_latch(rig):
+    rig.engine.acquire(ANNA).wait(1)
+    rig.engine.estop("smoke", "bert")
+    rig.engine.enforce(parse_interlock("a.b > 3 -> psu.voltage = 5 mV"), "why").wait(1)
+    assert rig.driver.values["voltage"] == 0.005
+    assert rig.engine.enforce(parse_interlock("a.b > 3 -> psu.fire()"), "why").wait(1) == "fire"
+    with pytest.raises(LimitError):
+        rig.engine.enforce(parse_interlock("a.b > 3 -> psu.voltage = 11"), "why").wait(1)
+
+
+def test_a_stop_while_the_link_flaps_is_carried_out_in_the_end(rig):
+    for n in range(10):
+        rig.driver.away = "unplugged" if n % 2 == 0 else ""
+        rig.engine.estop("smoke", "bert")
+        assert rig.until("offline" if n % 2 == 0 else "safe")
+        rig.driver.values["output"] = True
+    rig.engine.estop("smoke", "bert")
+    assert wait_condition(lambda: rig.driver.values["output"] is False)
+
+
+def test_orders_are_logged_as_warnings(rig, caplog):
+    caplog.set_level(logging.INFO)
+    rig.engine.estop("smoke", "bert")
+    assert wait_condition(lambda: "in its safe state" in caplog.text)
+    rig.engine.reset(ANNA)
+    said = [one.getMessage() for one in caplog.records if one.levelno >= logging.WARNING]
+    assert said == [
+        "psu is to be safe and latched, by bert: smoke",
+        "psu is in its safe state: smoke",
+        "psu was reset by anna; it was latched: smoke",
+    ]
+
+
+def test_parameters_of_a_safe_state_may_be_write_only():
+    table = Table.of("fake", [Parameter("secret", readable=False, step=1.0)])
+    with Rig(FakeDriver(table), safe={"secret": 0}) as rig:
+        rig.online()
+        rig.engine.safe().wait(1)
+        assert rig.driver.count("set", "secret", 0) == 1
+
+
+def test_what_could_not_be_made_safe_is_shown_as_a_fault_and_can_be_ordered_again(rig):
+    rig.driver.raising["safe"] = ValueError("stuck relay")
+    rig.engine.estop("smoke", "bert")
+    assert rig.until("fault")
+    assert rig.engine.status()["reason"] == "could not be made safe: safe(): ValueError: stuck relay"
+    rig.driver.raising.clear()
+    rig.engine.safe(ANNA).wait(1)
+    assert rig.engine.status()["state"] == "safe"
+
+
+def test_a_ramp_that_an_emergency_ended_does_not_go_on_after_a_reset():
+    with Rig() as rig:
+        engine = rig.online()
+        ramp = engine.set("current", 100.0, ANNA, None)
+        assert wait_condition(lambda: rig.driver.count("set", "current") >= 1)
+        rig.driver.can_abort = False
+        rig.slow(BERT)
+        at = rig.driver.values["current"]
+        assert at < 100.0
+        engine.estop("smoke")
+        engine.reset()  # before the driver's thread has had a turn
+        rig.driver.free.set()
+        with pytest.raises((CancelledCallError, LatchedError)):
+            ramp.wait(2)
+        assert wait_condition(lambda: rig.driver.count("safe") == 1)
+        assert rig.driver.values["current"] == at
+        assert engine.get("current").wait(1).value == at
+
+
+def test_waits_without_end_do_not_end_the_watch():
+    with Rig() as rig:
+        engine = rig.online()
+        engine.acquire(ANNA, lease=0.05).wait(1)
+        rig.slow(ANNA)
+        late = engine.get("voltage", BERT, 1e300)
+        waits = engine.acquire(BERT, timeout=1e9)
+        assert waits.wait(2)["token"]  # the lease ran out all the same
+        rig.driver.free.set()
+        assert late.wait(2).value == 0.0
+
+
+class Clinging(FakeDriver):
+    """Has a lock around everything, as careful authors do: cancel and progress wait for the call that they are about."""
+
+    def cancel(self):
+        self.free.wait(20)
+
+    def progress(self):
+        self.free.wait(20)
+        return 0.5
+
+
+def test_a_driver_whose_cancel_and_progress_hang_keeps_nobody_waiting():
+    with Rig(Clinging(), on_owner_lost="safe") as rig:
+        engine = rig.online()
+        rig.driver.can_abort = False
+        engine.acquire(ANNA, lease=0.3).wait(1)
+        slow = rig.slow(ANNA)
+        began = time.monotonic()
+        assert engine.status()["action"] == "slow"
+        assert engine.cancel(ANNA)["cancelled"] == "slow"
+        assert engine.status()["progress"] is None
+        assert engine.estop("smoke")["latched"]
+        assert engine.lock_info()["owner"] == "anna"
+        with pytest.raises(LatchedError):
+            engine.set("voltage", 1.0, ANNA).wait(0)
+        assert time.monotonic() - began < 1.0
+        assert wait_condition(lambda: not engine.lock_info()["owner"])
+        rig.driver.free.set()
+        assert slow.wait(2) == "slept"
+        assert rig.until("safe")
