@@ -62,6 +62,8 @@ class _Lines:
 
     def ready(self, info: dict[str, Any]) -> None:
         self.print(f"{info['file']} is up, supervisor {info['pid']}")
+        for line in info.get("dry_run") or ():
+            self.print(line)
 
     def print(self, text: str) -> None:
         with self._lock, contextlib.suppress(OSError):

@@ -35,6 +35,8 @@ PATIENCE = 10.0
 InstrumentName = Annotated[
     str, typer.Argument(metavar="NAME", help="An instrument.", show_default=False, autocompletion=complete_instrument)
 ]
+_IN_PYTHON = "lock it first: `with"
+"""What a program is told of an instrument that only its owner may change; a shell has a verb for it."""
 COMMON = frozenset(("get_attr", "set_attr", "info", "ping", "is_running"))
 """What every service has, unless its class has methods of these names."""
 
@@ -122,8 +124,8 @@ class Peer:
         except (CommunicationError, RefusedError, AgentStoppedError):
             raise
         except LockedError as error:
-            text = str(error).replace("`with x.lock():`", f"agentlab lock {self.name}")  # who reads it sits at a shell
-            raise LockedError(text) from None
+            text, known, _ = str(error).partition(_IN_PYTHON)
+            raise LockedError(f"{text}lock it first: agentlab lock {self.name}" if known else text) from None
         except InstrumentError as error:
             if self.is_instrument:  # it says all by itself
                 raise

@@ -36,9 +36,7 @@ _AFTER = {
 
 def ps(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="The lab file; lab.yml.", show_default=False)] = None,
-    as_option: Annotated[
-        Path | None, typer.Option("--file", "-f", metavar="FILE", help="The same.", show_default=False)
-    ] = None,
+    as_option: Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE", help="The same.", show_default=False)] = None,
     as_text_for_programs: Json = False,
 ) -> None:
     """List the units of a running lab: state, process, how long so, restarts, CPU and memory, and why.

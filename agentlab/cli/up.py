@@ -85,5 +85,7 @@ def _tell(file: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     print(f"{file} {how}: {running} of {len(rows) - len(elsewhere)} units running, supervisor {info['pid']}")
     if elsewhere:
         print(f"elsewhere, left to the nodes there: {', '.join(elsewhere)}")
+    for line in info.get("dry_run") or ():
+        print(line)
     if info["already"] and info.get("changed"):
         print(f"{file} has changed since it was read; agentlab reload takes that over")

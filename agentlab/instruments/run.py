@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from agentlab import errors
 from agentlab.errors import AgentStartError, DriverError, NameTakenError
 from agentlab.instruments.agent import InstrumentAgent
 from agentlab.instruments.client.proxy import InstrumentProxy
@@ -19,6 +20,8 @@ FIRST_ATTEMPT = 5.0
 """Seconds that a new instrument is waited for to be online, or to have failed."""
 _POLL = 0.005
 _END = 5.0
+_PASSING = {name for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, errors.InstrumentError)}
+"""Errors of a device, after which another attempt may succeed."""
 
 
 def run_instrument(
@@ -88,8 +91,8 @@ def run_instrument(
         The proxy; the instrument may be offline, see :meth:`InstrumentProxy.wait_online`.
 
     Raises:
-        DriverError: there is no such class, an argument does not fit it, or its library is missing (a ValueError). The agent
-            is not left running.
+        DriverError: there is no such class, an argument does not fit it, its library is missing, or its constructor raised
+            an error that says nothing of the device, such as a ValueError (a ValueError). The agent is not left running.
         AgentStartError: the agent failed while starting, died, or took too long (a RuntimeError).
         NameTakenError: the name is taken; the device was not touched.
         NameServerUnavailableError: no name server is known.
@@ -156,8 +159,12 @@ def _await_first_attempt(proxy: InstrumentProxy, wait: float) -> None:
     deadline = time.monotonic() + wait
     while True:
         status = proxy.status()
-        if status["state"] == "fault" and status.get("error") == DriverError.__name__:
-            raise DriverError(status["reason"])
+        if status["state"] == "fault":
+            kind = status.get("error", "")
+            if kind == DriverError.__name__:
+                raise DriverError(status["reason"])
+            if kind not in _PASSING:  # such as a ValueError of its constructor
+                raise DriverError(f"the driver of {proxy.name} cannot be opened: {status['reason']}")
         if status["state"] != "connecting" or time.monotonic() >= deadline:
             return
         time.sleep(_POLL)  # nothing announces the state to who is no agent

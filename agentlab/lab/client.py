@@ -68,7 +68,7 @@ class LabClient:
 
         Returns:
             ``file``, ``name``, ``simulated``, ``state`` (starting, running, stopping), ``pid``, ``since`` (seconds since 1970),
-            ``version``,
+            ``dry_run`` (lines about what of a simulated lab is not as its file says), ``version``,
             ``nameservers`` (name -> address), ``groups`` (name -> strategy, members), ``logs`` (directory), ``changed``
             (whether the file is another one than was read), ``fresh`` (number of the next event).
 

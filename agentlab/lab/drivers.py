@@ -86,7 +86,7 @@ def _instrument_problems(entry: Entry, sources: Sources, facts: _Facts) -> Itera
         yield (), str(error)
     used = model.used(simulated=sources.simulated)
     found = None if facts is None else facts.get(entry.unit)
-    yield from () if "parameters" in entry.bad else Settings(used, known_of(entry, facts)).problems
+    yield from () if "parameters" in entry.bad else Settings(used, known_of(entry, facts), stand_in=stand_in).problems
     if found is None:
         return
     above = ("simulated",) if stand_in else ()
@@ -148,8 +148,18 @@ def instrument_notes(sources: Sources, facts: _Facts) -> Iterator[Said]:
             for key, text in _driver_problems(model.used(simulated=True), other):
                 yield entry, ("simulated", *key) if key[0] in ("driver", "kwargs") else ("simulated",), text
         if "parameters" not in entry.bad:
-            settings = Settings(model.used(simulated=sources.simulated), known_of(entry, facts))
-            yield from ((entry, key, text) for key, text in settings.notes)
+            yield from ((entry, key, text) for key, text in _settings_notes(entry, sources, facts))
+
+
+def _settings_notes(entry: Entry, sources: Sources, facts: _Facts) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Give what is perhaps not meant of parameters, and what the stand-in does not have of them, simulated or not."""
+    model: InstrumentModel = entry.model
+    has_other = model.simulated is not None
+    settings = Settings(model.used(simulated=sources.simulated), known_of(entry, facts), stand_in=sources.simulated and has_other)
+    yield from (*settings.notes, *settings.missing)
+    other = None if facts is None else facts.get(entry.unit + STAND_IN)
+    if other is not None and not other.problem:
+        yield from Settings(model.used(simulated=True), other, stand_in=True).missing
 
 
 # --- interlocks ---------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ class Facts:
         parameters: Of a driver: name -> what is known of the parameter; None: it is none, or nobody knows.
         actions: Of a driver: names of its actions.
         whole: Whether an instance of the driver has no more parameters than these.
+        missing: Of the names that the file uses of the instrument, those that an instance of the driver cannot have.
     """
 
     problem: str = ""
@@ -71,6 +72,7 @@ class Facts:
     parameters: Mapping[str, Mapping[str, Any]] | None = None
     actions: tuple[str, ...] = ()
     whole: bool = False
+    missing: tuple[str, ...] = ()
 
 
 Job = tuple[str, dict[str, Any] | None]
@@ -96,6 +98,7 @@ def facts_from(plain: dict[str, Any]) -> Facts:
         parameters=plain["parameters"],
         actions=tuple(plain["actions"]),
         whole=plain["whole"],
+        missing=tuple(plain["missing"]),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentlab.lab.check import check, notes
 from agentlab.lab.classes import targets
-from agentlab.lab.drivers import driver_jobs
+from agentlab.lab.drivers import driver_jobs, known_of
 from agentlab.lab.entries import Entry, Sources
 from agentlab.lab.facts import Facts
 from agentlab.lab.inspection import LIMIT, inspect_classes
@@ -19,6 +19,7 @@ from agentlab.lab.instruments import located, rules_by_target, tables_of
 from agentlab.lab.model import AgentModel, AutolaunchModel, DaemonModel, GroupModel, ServiceModel
 from agentlab.lab.names import DEFAULT, Names
 from agentlab.lab.sources import load
+from agentlab.lab.stand_ins import without
 from agentlab.lab.wires import Wire
 from agentlab.nameserver.config import NameServerConfig
 from agentlab.yamlfile.problems import Problem, Problems
@@ -42,6 +43,8 @@ class LabFile:
         interlocks: Instrument -> the rules that it carries out.
         tables: Instrument -> a digest of the files that it is built from, such as its table of commands.
         simulated: Whether instruments that declare a stand-in are replaced by it.
+        left_out: Instrument -> names of parameters and actions that the file uses, and its stand-in does not have: where the
+            lab is simulated, nothing is said of these.
         wires: Who sends to whom.
         groups: Groups by name.
         autolaunch: ``nameservers``, ``daemons``, ``services``, ``agents``, ``instruments`` -> names that start with the lab;
@@ -64,6 +67,7 @@ class LabFile:
     interlocks: dict[str, list[str]] = field(default_factory=dict)
     tables: dict[str, str] = field(default_factory=dict)
     simulated: bool = False
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)
     wires: list[Wire] = field(default_factory=list)
     groups: dict[str, GroupModel] = field(default_factory=dict)
     autolaunch: dict[str, list[str] | None] = field(default_factory=dict)
@@ -133,8 +137,10 @@ def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | N
         for name, entry in sources["agents"].items()
     }
     home = _directory(sources)
+    left_out = _left_out(sources, facts) if sources.simulated else {}
     instruments = {
-        name: _instrument(entry, names, home, simulated=sources.simulated) for name, entry in sources["instruments"].items()
+        name: without(_instrument(entry, names, home, simulated=sources.simulated), left_out.get(name, ()))
+        for name, entry in sources["instruments"].items()
     }
     daemons: dict[str, DaemonModel] = {name: entry.model for name, entry in sources["daemons"].items()}
     if any(service.daemon == DEFAULT for service in services.values()):
@@ -153,6 +159,7 @@ def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | N
         interlocks=rules_by_target(sources.interlocks),
         tables={name: digest for name, model in instruments.items() if (digest := tables_of(model))},
         simulated=sources.simulated,
+        left_out=left_out,
         wires=wires,
         groups={name: entry.model for name, entry in sources["groups"].items()},
         autolaunch=_autolaunch(sources),
@@ -166,6 +173,16 @@ def _instrument(entry: Entry, names: Names, home: Path, *, simulated: bool) -> I
     """Give an instrument as it is run."""
     model: InstrumentModel = located(entry.model.used(simulated=simulated), entry.document.path.resolve().parent, home)
     return model.model_copy(update={"nameserver": names.nameservers_of(entry)[0]})
+
+
+def _left_out(sources: Sources, facts: Mapping[str, Facts] | None) -> dict[str, tuple[str, ...]]:
+    """Give what stand-ins do not have of what is said of their instruments."""
+    looked_at = {
+        name: known
+        for name, entry in sources["instruments"].items()
+        if entry.model.simulated and (known := known_of(entry, facts))
+    }
+    return {name: known.missing for name, known in looked_at.items() if known.missing}
 
 
 def _autolaunch(sources: Sources) -> dict[str, list[str] | None]:

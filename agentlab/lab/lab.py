@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections import Counter
@@ -12,11 +13,13 @@ from agentlab.errors import LabError, UnknownUnitError
 from agentlab.lab.client import LabClient
 from agentlab.lab.file import LabFile, read_lab
 from agentlab.lab.holding import Holding
+from agentlab.lab.stand_ins import dry_run_lines
 from agentlab.lab.supervisor import STOP_TIMEOUT, Supervisor
 from agentlab.lab.units import Plan, Unit
 from agentlab.runtime.nsproxy import NSProxy
 from agentlab.runtime.proxy import Proxy
 
+_log = logging.getLogger(__name__)
 NOT_THERE: Final = ("stopped", "failed", "done")
 """States that a unit stays in until somebody starts it."""
 HELD: Final = ("agent", "instrument", "service")
@@ -77,6 +80,8 @@ class Lab:
         file = read_lab(path, simulated=simulated)
         lab = cls(file, supervisor=Supervisor(file, on_event=on_event))
         lab._simulated = simulated
+        for line in dry_run_lines(file):
+            _log.warning("%s: %s", path, line)
         if start:
             lab.start(keep_going=keep_going)
         return lab

@@ -12,6 +12,7 @@ from typing import Any
 from agentlab.agent.agent import Agent
 from agentlab.errors import AgentLabError, DriverError
 from agentlab.lab.facts import Facts, Job, class_facts, look, one_line
+from agentlab.lab.stand_ins import missing_names, used_names
 from agentlab.runtime.link import ChildLink
 from agentlab.yamlfile.problems import ProblemsError
 
@@ -51,12 +52,12 @@ def _look_at_driver(target: str, spec: dict[str, Any], directory: str, base: fro
     except BaseException:  # noqa: BLE001 - it is told by the look that follows
         return look(target, directory, base)
     try:
-        return _driver_facts(class_facts(cls, base), spec)
+        return _driver_facts(class_facts(cls, base), cls, spec)
     except Exception as error:  # noqa: BLE001 - a metaclass or descriptor of the user's
         return Facts(problem=f"cannot be looked at: {one_line(error)}")
 
 
-def _driver_facts(facts: Facts, spec: dict[str, Any]) -> Facts:
+def _driver_facts(facts: Facts, cls: type, spec: dict[str, Any]) -> Facts:
     from agentlab.instruments.drivers.loading import load_driver
     from agentlab.instruments.model.spec import InstrumentSpec
 
@@ -68,4 +69,7 @@ def _driver_facts(facts: Facts, spec: dict[str, Any]) -> Facts:
         return replace(facts, driver_problem=str(error), table_problems=tuple(placed))
     found, whole = table.to_dict(), table.kind == "scpi"  # others may get more when they are built
     parameters = {one["name"]: one for one in found["parameters"]}
-    return replace(facts, parameters=parameters, actions=tuple(one["name"] for one in found["actions"]), whole=whole)
+    actions = tuple(one["name"] for one in found["actions"])
+    tellable = table.kind in ("any", "scpi")  # how others come to their parameters is not in the class's code
+    missing = missing_names(cls, used_names(spec), {*parameters, *actions}, whole=whole) if tellable else ()
+    return replace(facts, parameters=parameters, actions=actions, whole=whole, missing=tuple(missing))

@@ -24,6 +24,7 @@ from agentlab.lab.places import Places, lab_places
 from agentlab.lab.processwide import environment, logged, signals
 from agentlab.lab.remains import RUN_VARIABLE, mark, wait_for_remains
 from agentlab.lab.retry import Retries
+from agentlab.lab.stand_ins import dry_run_lines
 
 if TYPE_CHECKING:
     from agentlab.lab.file import LabFile
@@ -123,6 +124,8 @@ class Node:
                 self.places, lab, known, supervisor, self._read, self._feed, lambda text: book.write("lab", "INFO", text)
             )
             retries = Retries(running.rows, supervisor.start_unit)
+            for line in dry_run_lines(lab) if getattr(lab, "simulated", False) else ():
+                book.write("lab", "WARNING", line)
             with control_socket(self.places, running.orders(self.ask_stop)):
                 threading.Thread(target=self._start, args=(running, supervisor), name="agentlab-start", daemon=True).start()
                 error = self._serve(running, book, retries)

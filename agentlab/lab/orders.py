@@ -16,6 +16,7 @@ from agentlab.errors import LabError
 from agentlab.lab.client import SECURITY
 from agentlab.lab.door import Feed, LabDoor
 from agentlab.lab.places import Places
+from agentlab.lab.stand_ins import dry_run_lines
 from agentlab.lab.units import chosen
 from agentlab.version import __version__
 
@@ -103,6 +104,7 @@ class RunningLab:
             "file": str(self.places.file),
             "name": self._lab.name,
             "simulated": bool(getattr(self._lab, "simulated", False)),
+            "dry_run": dry_run_lines(self._lab) if getattr(self._lab, "simulated", False) else [],
             "state": self.state,
             "pid": os.getpid(),
             "since": self._since,

@@ -25,19 +25,23 @@ class Settings:
     Args:
         model: The instrument, as it is run.
         facts: What is known of its driver; None: nothing.
+        stand_in: Whether the driver is a stand-in; what such a one does not have is left out, and no problem.
 
     Attributes:
         table: What the driver's class tells, with the overrides that can be; None: nobody knows.
         problems: What cannot be.
         notes: What the class does not know, though an instance may.
+        missing: What a stand-in does not have.
     """
 
-    def __init__(self, model: InstrumentModel, facts: Facts | None) -> None:
+    def __init__(self, model: InstrumentModel, facts: Facts | None, *, stand_in: bool = False) -> None:
         self.table = driver_table(facts)
         self.problems: list[Told] = []
         self.notes: list[Told] = []
         self._model = model
         self._whole = facts is not None and facts.whole
+        self._missing = facts.missing if facts is not None and stand_in else ()
+        self.missing: list[Told] = []
         self._override()
         if self.table is not None:
             self._poll(self.table)
@@ -49,7 +53,7 @@ class Settings:
             if known is not None and name not in known.names():
                 self._unknown(key, name, known.names())
                 known = None
-                if self._whole:
+                if self._whole or name in self._missing:
                     continue
             try:
                 if known is None:  # what contradicts itself is wrong whatever the driver is
@@ -94,7 +98,10 @@ class Settings:
 
     def _unknown(self, key: tuple[Any, ...], name: str, known: Iterable[str]) -> None:
         driver = self._model.driver
-        if self._whole:
+        if name in self._missing:
+            text = f"the stand-in {driver} has no {name!r}, so this is left out while the lab is simulated"
+            self.missing.append((key, f"{text}{nearest(name, known)}"))
+        elif self._whole:
             self.problems.append((key, f"{driver} has no {name!r}{nearest(name, known)}"))
         else:
             self.notes.append((key, f"the class of {driver} tells of no {name!r}, though an instance may{nearest(name, known)}"))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from agentlab.errors import ConfigurationError
+from agentlab.errors import ConfigurationError, InstrumentError
 from agentlab.runs.model import Axis, Column
 
 MOST_POINTS = 100_000_000
@@ -27,12 +27,14 @@ class Target:
         unit: Of its values.
         put: Sets a value, and comes back when it is there.
         instrument: What answers for its snapshot; None: it has none.
+        check: Raises what setting a value would raise, without asking the device; None: that is not known before.
     """
 
     name: str
     unit: str
     put: Callable[[Any], object]
     instrument: Instrument | None = None
+    check: Callable[[Any], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,28 @@ def read_target(given: Any, number: int, timeout: float | None = None) -> Target
     name, unit = _given_name(given), str(getattr(given, "unit", "") or "")
     if name is not None and callable(getattr(given, "put", None)):
         put = given.put if timeout is None else lambda value: given.put(value, timeout=timeout)
-        return Target(name, unit, put, instrument_of(given))
+        check = getattr(getattr(given, "info", None), "check", None)
+        return Target(name, unit, put, instrument_of(given), check if callable(check) else None)
     if name is not None and callable(getattr(given, "set", None)):
         return Target(name, unit, lambda value: _wait(given.set(value), timeout), instrument_of(given))
     if callable(given):
         return Target(_name_of(given, f"x{number + 1}"), unit, given)
     raise TypeError(f"the target is {_shown(given)}, which cannot be set; {_CURE}")
+
+
+def check_values(axes: Iterable[tuple[Target, Sequence[Any]]]) -> None:
+    """See that every value of a scan may be set, as far as that is known here: nobody wants to hear it at the last point.
+
+    Raises:
+        LimitError, UnitError: one may not be; the text says which.
+    """
+    for target, values in axes:
+        for number, value in enumerate(values if target.check is not None else (), start=1):
+            try:
+                target.check(value)  # type: ignore[misc]
+            except InstrumentError as error:
+                text = str(error).removesuffix("; nothing was sent")
+                raise type(error)(f"value {number} of {len(values)} for {target.name}: {text}; nothing was set") from None
 
 
 def _wait(status: Any, timeout: float | None) -> None:

@@ -23,7 +23,7 @@ from agentlab.runs import figures, snapshots
 from agentlab.runs.codec import EXACT, is_number
 from agentlab.runs.condition import Condition, condition
 from agentlab.runs.model import Axis, Column, RunInfo
-from agentlab.runs.parts import MISSING, Reader, Target, instrument_of, name_columns, read_axes, read_readers
+from agentlab.runs.parts import MISSING, Reader, Target, check_values, instrument_of, name_columns, read_axes, read_readers
 from agentlab.runs.progress import Display, display
 from agentlab.runs.run import Run
 from agentlab.runs.store import RunStore
@@ -86,6 +86,7 @@ def sweep(
     Raises:
         TypeError: a target or reader is none, such as a number that was read already.
         ConfigurationError: values, condition or options are wrong; nothing was set.
+        LimitError: a value is out of a parameter's limits, or of another type; nothing was set.
         RunError: the store cannot be written, or the run to resume does not fit.
         Exception: what setting or reading raised; the run is marked failed, its rows are kept.
         KeyboardInterrupt: Ctrl-C; the run is marked aborted, its rows are kept.
@@ -96,6 +97,7 @@ def sweep(
     all_columns = [Column("time", "s", "time"), *(Column(a.name, a.unit, "axis") for a in named), *columns]
     stop = None if until is None else condition(until, all_columns)
     _check_size(named)
+    check_values(found)
     if isinstance(plot, str) and plot not in (names := [column.name for column in all_columns]):
         raise ConfigurationError(f"there is no column {plot!r} to plot{nearest(plot, names)}")
     kept = store if isinstance(store, RunStore) else RunStore(store)

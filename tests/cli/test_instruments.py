@@ -67,6 +67,9 @@ class Supply(Device):
     def safe(self):
         self._voltage = 0.0
 
+    def tint(self):
+        return "\\x1b[31mred\\nsecond line"
+
 
 class Broken:
     def __init__(self):
@@ -82,7 +85,7 @@ nameservers: [{default: {ns_port: 0}}]
 agents: {Meter: {class: "agentlab:Agent"}}
 instruments:
   psu: {driver: MODULE.Supply, poll: {voltage: 0.05}, parameters: {voltage: {max: 20}}}
-  plain: {driver: MODULE.Plain}
+  plain: {driver: MODULE.Plain, owner: {required: true}}
   away: {driver: MODULE.Supply, kwargs: {there: false}}
 """
 
@@ -122,6 +125,12 @@ def test_reading_and_setting(lab, run):
     assert run("get", "plain.x").out == "1\n"
     assert run("get", "psu.host").out == "127.0.0.1\n"
     assert run("call", "psu", "slow", "0.01").out == "done\n"
+    assert run("set", "psu.voltage", "300", "mV").out == "psu.voltage = 300 mV\n"
+    assert lab["psu"].voltage == 0.3
+    assert run("get", "psu").out == "voltage  0.3 V\nlabel    12\n"
+    assert json.loads(run("get", "psu", "--json").out)["voltage"]["unit"] == "V"
+    assert run("call", "psu", "safe").code == 0 and lab["psu"].voltage == 0
+    assert run("call", "psu", "tint").out == "\\x1b[31mred\nsecond line\n"
     for args, said, code in (
         (("set", "psu.voltage", "25"), "voltage = 25 V is out of limits; it takes 0 to 20 V; nothing was sent", 2),
         (("set", "psu.voltage", "3 A"), "nothing was sent", 2),
@@ -129,6 +138,13 @@ def test_reading_and_setting(lab, run):
         (("set", "psu.voltag", "1"), "'voltag'; did you mean 'voltage'?", 2),
         (("set", "psu.slow", "1"), "'slow' of 'psu' is a method; call it: agentlab call psu slow", 2),
         (("get", "away.voltage"), "away is offline", 1),
+        (("get", "away"), "away is offline", 1),
+        (("get", "Meter"), "'Meter' names no attribute; write NAME.attribute", 2),
+        (("set", "psu", "3"), "'psu' is an instrument; write psu.PARAMETER: agentlab describe psu lists", 2),
+        (("set", "psu.voltage", "-5", "mV"), "voltage = -0.005 V is out of limits", 2),
+        (("set", "psu.voltage", "-.5", "--timeout", "3"), "voltage = -0.5 V is out of limits", 2),
+        (("set", "--timeout", "3", "psu.voltage", "-5e-3"), "voltage = -0.005 V is out of limits", 2),
+        (("set", "plain.x", "1"), "nobody owns it; lock it first: agentlab lock plain", 1),
         (("set", "Meter.x", "1", "--tolerance", "1"), "Meter.x is no parameter of an instrument", 2),
     ):
         assert said in complaint(run(*args), code)
@@ -160,6 +176,8 @@ def test_the_table_of_instruments_and_watching(lab, run):
     assert [line.split(" ", 1)[1] for line in run("watch", "psu.voltage", "-n", "2").out.splitlines()] == ["1.5 V", "1.5 V"]
     assert json.loads(run("watch", "psu.readings", "-n", "1", "--json").out)["name"] == "voltage"
     assert "voltage: 1.5 V" in run("watch", "psu.readings", "-n", "1").out
+    assert [line.split(" ", 1)[1] for line in run("watch", "psu", "-n", "2").out.splitlines()] == ["voltage: 1.5 V"] * 2
+    assert "plain polls nothing" in complaint(run("watch", "plain"), 2)
     assert "psu.label is not polled" in complaint(run("watch", "psu.label"), 2)
     assert "readings" in complaint(run("watch", "psu.reading"), 2)
     assert "psu" in run("top", "--once").out and "psu" in run("graph").out
@@ -223,6 +241,8 @@ def test_a_running_lab_knows_its_instruments(file, run):
         file.write_text(file.read_text() + f"  broken: {{driver: drivers_{file.parent.name}.Broken}}\n")
         outcome = run("up")
         assert "6 of 6 units running" in outcome.out, outcome
+        assert "instrument/psu" in run("ps", "lab.yml").out and "instrument/psu" in run("ps", "--file", file).out
+        assert "give one of them" in complaint(run("ps", "lab.yml", "--file", file), 2)
         assert "is up already, with its real instruments" in complaint(run("up", "--simulated"), 2)
         assert wait_condition(lambda: "running, offline" in run("ps").out and "running, fault" in run("ps").out)
         assert "ValueError: no licence" in run("status", "broken").out
@@ -250,6 +270,8 @@ def test_a_dry_run(file, run):
     try:
         outcome = run("up", "--simulated")
         assert "lab.yml is up, simulated: 5 of 5" in outcome.out, outcome
+        assert "no stand-in, so with their real drivers: psu, plain; give them simulated:\n" in outcome.out
+        assert "real drivers: psu, plain" in run("logs").out
         assert "simulated" in run("status").out
         assert wait_condition(lambda: run("get", "away.voltage").out == "0 V\n")
         run("reload")

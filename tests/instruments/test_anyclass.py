@@ -467,3 +467,25 @@ def test_a_call_waits_for_nobody_else():
     assert wait_condition(lambda: driver.progress() is None)
     driver.cancel()  # before there is an instance: nothing happens
     assert driver.instance is None
+
+
+def test_a_whole_number_without_an_annotation_is_a_number():
+    class Knob:
+        fixed: int
+
+        def __init__(self):
+            self.level, self.on, self.fixed, self.huge, self.times = 3, True, 4, 2**60, 2
+
+        def beep(self):
+            return list(range(self.times))
+
+    driver = AnyClassDriver(InstrumentSpec("knob", "x:Knob"), Knob)
+    driver.open()
+    p = driver.table().parameters
+    assert {name: one.type for name, one in p.items()} == {
+        "level": "float", "on": "bool", "fixed": "int", "huge": "int", "times": "float"
+    }  # fmt: skip
+    driver.set("level", p["level"].check(2.5))
+    assert driver.get("level") == 2.5
+    driver.set("times", p["times"].check(3))
+    assert driver.call("beep", (), {}) == [0, 1, 2]  # whole as before: range() takes no 3.0

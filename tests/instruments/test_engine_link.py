@@ -324,3 +324,23 @@ def test_a_link_that_flaps_many_times_ends_online_and_answers_everybody():
         assert wait_condition(lambda: len(answered) == 180)
         assert all(error is None or isinstance(error, OfflineError) for _, error in answered)
         assert {value.value for value, error in answered if error is None} == {0.0}
+
+
+def test_a_poll_that_is_never_answered_backs_off_and_is_told_once(caplog):
+    caplog.set_level("INFO")
+    driver = FakeDriver()
+    asked = driver.get
+
+    def get(name):
+        if name == "temperature":
+            driver.did.append(("get", name))
+            raise silent()
+        return asked(name)
+
+    driver.get = get
+    with Rig(driver, poll={"temperature": 0.01, "voltage": 0.01}) as rig:
+        rig.online()
+        assert wait_condition(lambda: driver.count("get", "voltage") >= 40)
+        assert driver.count("get", "temperature") <= 8  # 0.01 s, 0.02 s, 0.04 s, ...: not one for each of the others
+    assert caplog.text.count("temperature cannot be read") == 1
+    assert caplog.text.count("is online again") == 1

@@ -58,7 +58,7 @@ def test_ten_thousand_refusals_harm_nobody_and_take_no_time(rig):
 def test_ownership_may_be_required():
     with Rig(owner_required=True) as rig:
         rig.online()
-        with pytest.raises(LockedError, match="lock it first"):
+        with pytest.raises(LockedError, match=r"lock it first: `with x.lock\(\):`, or `agentlab lock psu` in a shell"):
             rig.engine.set("voltage", 1, ANNA).wait(0)
         rig.engine.acquire(ANNA).wait(1)
         rig.engine.set("voltage", 1, ANNA).wait(1)

@@ -473,3 +473,62 @@ def test_a_driver_whose_cancel_and_progress_hang_keeps_nobody_waiting():
         rig.driver.free.set()
         assert slow.wait(2) == "slept"
         assert rig.until("safe")
+
+
+def qualities(rig):
+    return {name: one.quality for name, one in rig.engine.snapshot().items()}
+
+
+def test_after_a_safe_state_what_was_set_before_is_stale_until_it_is_read(rig):
+    rig.engine.set("voltage", 3).wait(1)
+    rig.engine.get("serial").wait(1)
+    assert set(qualities(rig).values()) == {"good"}
+    rig.engine.estop("smoke")
+    assert rig.until("safe")
+    assert qualities(rig) == {"voltage": "stale", "output": "stale", "serial": "good"}  # the serial number cannot be set
+    rig.engine.get("output").wait(1)
+    assert (rig.engine.snapshot()["output"].value, qualities(rig)["output"]) == (False, "good")
+
+
+def test_what_a_table_of_safe_values_has_set_is_its_last_reading():
+    with Rig(FakeDriver(BARE), safe={"output": False, "current": 20}) as rig:
+        rig.online()
+        for name, value in (("output", True), ("current", 50), ("voltage", 4)):
+            rig.engine.set(name, value).wait(2)
+        rig.engine.safe().wait(2)
+        found = {name: (one.value, one.quality) for name, one in rig.engine.snapshot().items()}
+        assert found == {"output": (False, "good"), "current": (20.0, "good"), "voltage": (4.0, "stale")}
+
+
+def test_what_could_not_be_set_is_not_told_as_set():
+    with Rig(FakeDriver(BARE), safe={"voltage": 0, "output": False}) as rig:
+        rig.online()
+        rig.engine.set("voltage", 4).wait(1)
+        rig.driver.raising["set"] = [ValueError("no")]
+        with pytest.raises(InstrumentError, match="could not be made safe"):
+            rig.engine.safe().wait(2)
+        found = {name: (one.value, one.quality) for name, one in rig.engine.snapshot().items()}
+        assert found == {"voltage": (4.0, "stale"), "output": (False, "good")}
+
+
+def test_who_was_away_may_have_forgotten_what_it_was_told(rig):
+    rig.driver.away = "cable pulled"
+    with pytest.raises(OfflineError):
+        rig.engine.get("voltage").wait(1)
+    rig.driver.away = ""
+    assert rig.until("online")
+    assert qualities(rig)["output"] == "stale"
+
+
+def test_the_order_stands_in_the_log_before_what_became_of_it(rig, caplog, monkeypatch):
+    log, warning = rig.engine._emergency._log, rig.engine._emergency._log.warning
+
+    def slowly(text, *args):
+        if "is to be safe" in text:
+            wait_condition(lambda: "is in its safe state" in caplog.text, timeout=0.05)
+        warning(text, *args)
+
+    monkeypatch.setattr(log, "warning", slowly)
+    rig.engine.estop("smoke", "bert")
+    assert wait_condition(lambda: "is in its safe state" in caplog.text)
+    assert caplog.text.index("is to be safe and latched") < caplog.text.index("is in its safe state")

@@ -11,7 +11,7 @@ from agentlab.errors import ConfigurationError, DriverError
 from agentlab.instruments import InstrumentSpec
 from agentlab.instruments.drivers.anyclass import AnyClassDriver
 from agentlab.instruments.drivers.driver import Driver
-from agentlab.instruments.drivers.loading import adapter_of, build, check_arguments, load_class, load_driver
+from agentlab.instruments.drivers.loading import adapter_of, build, check_arguments, load_class, load_driver, missing_library
 from agentlab.instruments.model.table import Table
 
 
@@ -166,3 +166,10 @@ def test_the_adapter_is_told_by_the_bases_and_no_library_is_loaded(module_name, 
     base = type(name, (), {"__module__": module_name})
     derived = type("Mine", (type("Between", (base,), {}),), {})
     assert adapter_of(derived).endswith(adapter)
+
+
+def test_a_library_that_is_not_there_is_not_told_to_lack_a_part_of_itself():
+    lost = missing_library(ModuleNotFoundError("x", name="pymeasure"), "pymeasure.instruments:X")
+    assert "needs pymeasure, which is not installed; " in str(lost)
+    part = missing_library(ModuleNotFoundError("x", name="pymeasure.no"), "pymeasure.no:X")
+    assert "not installed, or has no 'pymeasure.no'" in str(part)

@@ -233,3 +233,35 @@ def test_an_agent_that_stood_still_gives_nothing_to_those_who_have_gone(ns: NSPr
     with psu.lock(timeout=1.0):
         assert psu.voltage == 1.0
     psu.shutdown()
+
+
+class Choosy:
+    """A constructor that raises what it is told."""
+
+    def __init__(self, error: str) -> None:
+        self.level = 0
+        if error:
+            raise {"value": ValueError("speed 1000 is out of limits"), "os": OSError("no device")}[error]
+
+
+def test_an_error_of_the_constructor_is_told_where_the_instrument_is_started(ns: NSProxy) -> None:
+    with pytest.raises(DriverError, match="psu cannot be opened: ValueError: speed 1000 is out of limits") as caught:
+        run_instrument("psu", Choosy, "value")
+    assert "\n" not in str(caught.value)
+    assert ns.agents() == []
+    psu = run_instrument("psu", Choosy, "os")
+    assert psu.status()["state"] == "offline"
+    assert psu.status()["reason"] == "the device is not there: no device"
+    psu.shutdown()
+
+
+def test_what_a_number_of_a_plain_class_takes_and_what_a_typo_is_told(ns: NSProxy) -> None:
+    psu = run_instrument("psu", Choosy, "")
+    psu.level = 2.5
+    assert psu.level == 2.5
+    with pytest.raises(UnknownParameterError) as caught:
+        psu.speed()
+    assert str(caught.value).endswith("no parameter or action 'speed'; known names: 'level'")
+    with pytest.raises(UnknownParameterError, match="did you mean 'lock_info'"):
+        psu.lock_inof()
+    psu.shutdown()

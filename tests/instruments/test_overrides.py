@@ -95,3 +95,10 @@ def test_polling_of_all_or_some():
     for wrong in ({"pwer": 1}, {"secret": 1}):
         with pytest.raises(DriverError):
             apply_poll(TABLE, wrong)
+
+
+def test_limits_may_be_called_as_parameters_tell_them():
+    found = apply_overrides(TABLE, {"voltage": {"minimum": 1, "maximum": 3}}).parameters["voltage"]
+    assert (found.minimum, found.maximum) == (1, 3)
+    with pytest.raises(DriverError, match="twice"):
+        apply_overrides(TABLE, {"voltage": {"max": 1, "maximum": 3}})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentlab.instruments.engine.polling import Book, PollPlan, periods
+from agentlab.instruments.engine.polling import Book, PollPlan, patience, periods
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.reading import Reading
 from agentlab.instruments.model.table import Table
@@ -101,3 +101,26 @@ def test_what_was_set_is_the_last_reading():
     book.note_set("a", 2.5, "V", 100.0)
     reading = book.snapshot(100.0, {}, online=True)["a"]
     assert (reading.value, reading.unit, reading.quality, reading.timestamp) == (2.5, "V", "good", 100.0)
+
+
+def test_who_never_answers_is_asked_less_and_less():
+    assert [patience(1.0, times) for times in (1, 2, 3, 4, 5, 10_000)] == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+    assert patience(60.0, 5) == 60.0
+
+
+def test_a_poll_that_is_put_off_keeps_none_of_the_others():
+    plan = PollPlan({"a": 1.0, "b": 1.0}, 0.0)
+    plan.due(0.0)
+    plan.put_off("a", 4.0)
+    assert [plan.due(now) for now in (1.0, 2.0, 3.0, 4.0)] == [["b"], ["b"], ["b"], ["a", "b"]]
+    assert plan.next_time() == 5.0
+
+
+def test_what_is_doubted_is_stale_until_it_is_read():
+    book = Book()
+    publish(book, "a")
+    book.note_set("b", 2.0, "V", 100.0)
+    book.doubt(["a", "b", "never"])
+    assert {one.quality for one in book.snapshot(100.0, {}, online=True).values()} == {"stale"}
+    publish(book, "a")
+    assert book.snapshot(100.0, {}, online=True)["a"].quality == "good"

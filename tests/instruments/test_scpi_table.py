@@ -233,3 +233,46 @@ def test_a_dict_needs_neither_yaml_nor_pydantic_nor_pyvisa():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_a_wrong_format_is_told_once():
+    for data in ({"v": {"set": "V {"}}, {"actions": {"a": {"write": "V {"}}}):
+        with pytest.raises(DriverError) as caught:
+            read_table(data)
+        assert "no format" in str(caught.value) and "neither" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"v": {"get": "V?\\n"}}, "v.get: holds a line end"),
+        ({"v": {"get": "V?", "set": "V {:g}\\r\\n"}}, "v.set: holds a line end"),
+        ({"v": {"get": "V?", "set": "V {:g},{:g}"}}, "v.set: found 2 places in 'V {:g},{:g}', allowed is one"),
+        ({"v": {"get": "V?"}, "settings": {"timeuot": 1}}, "settings.timeuot: there is no setting 'timeuot'"),
+        ({"v": {"get": "V?"}, "settings": {"baud_rat": 1}}, "did you mean 'baud_rate'"),
+    ],
+)
+def test_what_would_only_be_seen_at_the_device_is_told_before(data, said):
+    with pytest.raises(DriverError) as caught:
+        read_table(data)
+    assert said in str(caught.value)
+
+
+def test_one_mistake_brings_no_other():
+    with pytest.raises(DriverError) as caught:
+        read_table({"on": {"get": "O?", "type": "boolean", "choices": ["on"]}, "safe": {"on": True, "outptu": 1}})
+    assert str(caught.value).count("; ") == 3  # two mistakes, each with a hint
+    assert "for type float" not in str(caught.value)
+    assert "safe.on" not in str(caught.value) and "known names: 'on'" in str(caught.value)
+
+
+def test_an_instrument_tells_the_first_mistakes_and_how_to_see_all(tmp_path):
+    data = {f"v{number}": {"get": 5} for number in range(9)}
+    (tmp_path / "psu.yml").write_text("\n".join(f"{name}: {{get: 5}}" for name in data))
+    for source in (data, tmp_path / "psu.yml"):
+        with pytest.raises(DriverError) as caught:
+            load_table(source)
+        assert "v2" in str(caught.value) and "v3" not in str(caught.value)
+        assert str(caught.value).endswith("; and 6 more: agentlab check FILE, or read_table(), shows all")
+    with pytest.raises(DriverError, match="v8"):
+        read_table(data)

@@ -662,3 +662,27 @@ def test_errors_are_told_without_importing_a_library():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split(maxsplit=1) == ["DeviceTimeoutError", "[]\n"]
+
+
+@pytest.mark.parametrize(
+    ("address", "meant"),
+    [
+        ("COM3", "ASRL3::INSTR"),
+        ("com12", "ASRL12::INSTR"),
+        ("/dev/ttyUSB0", "ASRL/dev/ttyUSB0::INSTR"),
+        ("127.0.0.1:5111", "TCPIP::127.0.0.1::5111::SOCKET"),
+        ("psu.lab.example:5025", "TCPIP::psu.lab.example::5025::SOCKET"),
+        ("nonsense", "TCPIP::192.0.2.7::5025::SOCKET"),
+    ],
+)
+def test_what_is_no_address_is_told_with_the_one_that_is_meant(address, meant):
+    with pytest.raises(DriverError) as caught:
+        open_session(address).reopen()
+    assert str(caught.value) == f"{address!r} is no address of a device; write as {meant!r}"
+
+
+def test_no_number_of_visa_is_shown():
+    for error in (visa_error(-1073807339), visa_error(-1073807343), Exception("could not connect: -1073807339")):
+        said = str(translated(error))
+        assert "-10738" not in said and "VI_ERROR" not in said
+    assert str(translated(Exception("could not connect: -1073807339"))).endswith("could not connect: timed out")

@@ -16,6 +16,7 @@ from agentlab.lab.plan import make_plan
 from agentlab.lab.rename import plan_renaming
 from agentlab.lab.schema import lab_schema
 from agentlab.lab.specs import instrument_agent_spec
+from agentlab.lab.stand_ins import dry_run_lines
 from agentlab.wire.address import SocketAddress
 from tests.lab.written import complaints, lab, one_problem, problems, write
 
@@ -244,6 +245,77 @@ def test_drivers_that_are_not_used_need_not_be_there(folder):
     text = SIMULATED.replace("nothere.Dmm", "drivers.Toy").replace("simulated: drivers.Toy", "simulated: drivers.Toi")
     (note,) = lab(folder, text, inspect=True).notes
     assert note.key == "instruments.psu.simulated.driver" and "did you mean 'Toy'" in note.text
+
+
+STAND_INS = """
+from agentlab.instruments import Device
+from drivers import Toy
+
+
+class Bare(Toy):
+    def __init__(self):
+        self.level = 1.0
+
+
+class Loose(Bare):
+    def __init__(self, **given):
+        super().__init__()
+        for name, value in given.items():
+            setattr(self, name, value)
+
+
+class Based(Device, Bare): ...
+"""
+LACKING = """
+instruments:
+  psu:
+    {{driver: "agentlab.instruments:ScpiDevice", address: x, kwargs: {{parameters: psu.yml}},
+     parameters: {{out: {{max: 3}}, voltage: {{max: 5}}, level: {{max: 2}}}},
+     poll: {{out: 1, level: 2}}, safe: {safe}, simulated: {stand_in}}}
+"""
+
+
+@pytest.fixture
+def lacking(folder):
+    (folder / "stand_ins.py").write_text(STAND_INS)
+    words = ("voltage", "out", "level")
+    (folder / "psu.yml").write_text("".join(f'{name}: {{get: "{name}?", set: "{name} {{:g}}", max: 9}}\n' for name in words))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "safe", "kept"), [("Bare", "{out: 0, voltage: 0}", {"voltage": 0}), ("Based", "{out: 0}", None)]
+)
+def test_what_a_stand_in_lacks_is_left_out(lacking, stand_in, safe, kept):
+    """An attribute that only __init__ sets is kept, though the class does not tell of it."""
+    text = LACKING.format(stand_in=f"stand_ins.{stand_in}", safe=safe)
+    found = lab(lacking, text, inspect=True, simulated=True)
+    spec = spec_of(found, "psu")
+    assert spec.parameters == {"voltage": {"max": 5}, "level": {"max": 2}}
+    assert (spec.poll, spec.safe) == ({"level": 2}, kept)
+    assert dry_run_lines(found) == ["psu: its stand-in has no 'out': what the file says of it is left out"]
+    keys = [f"instruments.psu.{key}.out" for key in ("parameters", "poll", "safe")]
+    lacked = f"the stand-in stand_ins:{stand_in} has no 'out', so this is left out"
+    for notes in (found.notes, lab(lacking, text, inspect=True).notes):  # in time: before anybody starts a dry run
+        assert [note.key for note in notes if lacked in note.text] == keys
+    real = lab(lacking, text, inspect=True)
+    assert spec_of(real, "psu").parameters["out"] == {"max": 3} and dry_run_lines(real) == []
+
+
+def test_what_a_stand_in_may_have_is_kept(lacking):
+    found = lab(lacking, LACKING.format(stand_in="stand_ins.Loose", safe="'out()'"), inspect=True, simulated=True)
+    spec = spec_of(found, "psu")
+    assert spec.parameters["out"] == {"max": 3} and spec.poll == {"out": 1, "level": 2} and spec.safe == "out()"
+
+
+def test_actions_that_a_stand_in_lacks(lacking):
+    (lacking / "psu.yml").write_text(TABLE + "  out: {write: 'OUT'}\n  zero: {write: 'ZERO'}\n")
+    text = """
+    instruments:
+      psu: {driver: "agentlab.instruments:ScpiDevice", address: x, kwargs: {parameters: psu.yml}, safe: [out, off, safe],
+            simulated: {driver: "agentlab.instruments:ScpiDevice", address: x, parameters: oven.yml}}
+    """
+    assert spec_of(lab(lacking, text, inspect=True, simulated=True), "psu").safe == ["off", "safe"]
 
 
 # --- what is wrong ------------------------------------------------------------------------------------------------

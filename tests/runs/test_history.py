@@ -1,5 +1,6 @@
 """The history of readings."""
 
+import contextlib
 import logging
 import math
 import sqlite3
@@ -185,7 +186,7 @@ def test_what_is_no_history_is_told(path):
     assert History(path).query("a", "b") == []
     assert History(path).parameters() == []
     assert not path.exists()
-    with sqlite3.connect(path) as raw:
+    with contextlib.closing(sqlite3.connect(path)) as raw, raw:
         raw.execute("CREATE TABLE theirs (a)")
     raw.close()
     with pytest.raises(RunError, match="it is a database of something else"):

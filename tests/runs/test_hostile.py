@@ -142,7 +142,7 @@ def test_texts_and_numbers_of_all_kinds_are_kept(store, tmp_path, value, kept):
 
 def test_what_cannot_be_kept_is_told_and_the_rows_before_it_are_there(store):
     deep, circle = [], []
-    for _ in range(600):
+    for _ in range(3000):
         deep = [deep]
     circle.append(circle)
     wrong = ((10**400, "1329 bits"), (deep, "cannot be kept"), (circle, "holds itself"), (object(), "a object cannot be kept"))

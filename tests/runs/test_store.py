@@ -1,5 +1,6 @@
 """The run store as a file: what is kept, what others see, what is refused."""
 
+import contextlib
 import math
 import os
 import sqlite3
@@ -80,7 +81,7 @@ def test_rows_are_the_same_before_and_after_they_moved_into_blocks(store, count)
         assert [row["y"] for row in run.rows()] == wanted
         assert [row["y"] for row in run.rows(count - 2)] == wanted[-2:]
         writer.finish("done")
-    with sqlite3.connect(store.path) as raw:
+    with contextlib.closing(sqlite3.connect(store.path)) as raw, raw:
         assert raw.execute("SELECT count(*) FROM point").fetchone() == (0,)
     raw.close()
 
@@ -193,10 +194,10 @@ def test_a_run_whose_process_is_gone_is_aborted_and_can_go_on(store, monkeypatch
     monkeypatch.undo()
     store = RunStore(store.path)
     assert (store.run(1).state, store.run(1).info.reason) == ("aborted", "its process was killed")
-    with sqlite3.connect(store.path) as raw:
+    with contextlib.closing(sqlite3.connect(store.path)) as raw, raw:
         assert raw.execute("SELECT state FROM run").fetchone() == ("running",), "looking writes nothing"
     write(store)
-    with sqlite3.connect(store.path) as raw:
+    with contextlib.closing(sqlite3.connect(store.path)) as raw, raw:
         assert raw.execute("SELECT state FROM run WHERE id = 1").fetchone() == ("aborted",)
     raw.close()
     writer = store.resume(1)
@@ -224,7 +225,7 @@ def _fields(info):
 
 def test_a_store_of_a_newer_release_is_not_touched(store):
     write(store)
-    with sqlite3.connect(store.path) as raw:
+    with contextlib.closing(sqlite3.connect(store.path)) as raw, raw:
         raw.execute("PRAGMA user_version = 2")
     raw.close()
     for use in (lambda s: s.runs(), write):
@@ -233,7 +234,7 @@ def test_a_store_of_a_newer_release_is_not_touched(store):
 
 
 def test_anothers_database_is_not_touched(store):
-    with sqlite3.connect(store.path) as raw:
+    with contextlib.closing(sqlite3.connect(store.path)) as raw, raw:
         raw.execute("CREATE TABLE theirs (a)")
     raw.close()
     for use in (lambda s: s.runs(), write):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from agentlab.errors import ConfigurationError, OfflineError, RunError
+from agentlab.errors import ConfigurationError, LimitError, OfflineError, RunError
+from agentlab.instruments import Parameter
 from agentlab.runs import Run, RunStore, progress, sweep
 from tests.runs.fakes import FakeHandle, FakeInstrument, FakeReading
 
@@ -315,3 +316,25 @@ def test_nothing_is_shown_where_nobody_would_see_it(psu, capfd):
 def test_nothing_is_shown_where_it_is_not_wanted(psu, terminal):
     sweep(psu["voltage"], range(3), reads=psu["current"], progress=False)
     assert terminal.getvalue() == ""
+
+
+class Limited(FakeHandle):
+    """A parameter of an instrument, whose limits are known."""
+
+    @property
+    def info(self):
+        return Parameter(self.parameter, unit=self.unit, minimum=0, maximum=30)
+
+
+def test_all_values_are_checked_before_the_first_is_set(psu):
+    voltage, current, plain = Limited(psu, "voltage"), Limited(psu, "current"), FakeHandle(psu, "current")
+    wrong = r"value 3 of 3 for psu.voltage: .*out of limits.*; nothing was set"
+    with pytest.raises(LimitError, match=wrong):
+        sweep(voltage, [1, 2, 40], reads=[plain])
+    with pytest.raises(LimitError, match=wrong):
+        sweep((current, [1, 2]), (voltage, np.array([1, 2, 40])), reads=[plain], snake=True)
+    with pytest.raises(LimitError, match="value 2 of 3 for psu.voltage: .*nan"):
+        sweep(voltage, [1, math.nan, 3], reads=[plain])
+    assert (voltage.puts, current.puts, psu.snapshots) == ([], [], 0)
+    sweep(voltage, [1, "2 V", 30], reads=[plain])
+    assert voltage.puts == [1, "2 V", 30]

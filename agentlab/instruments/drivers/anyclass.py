@@ -112,6 +112,8 @@ class AnyClassDriver(Driver):
         members = self._found.enums.get(name)
         if members is not None and not isinstance(value, members):
             value = _member(members, value)
+        if name in self._found.numbers and value == int(value):
+            value = int(value)  # as it was: it may be a count for range()
         with_errors(lambda: setattr(self._live(), name, value))
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

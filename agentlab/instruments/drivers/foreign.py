@@ -26,7 +26,7 @@ from agentlab.instruments.drivers.members import doc_of, function_of, needs_noth
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Table
 from agentlab.instruments.model.values import shown
-from agentlab.instruments.visa.translation import translated
+from agentlab.instruments.visa.translation import said_by, translated
 
 
 class ForeignDriver(Driver):
@@ -281,7 +281,7 @@ class ForeignDriver(Driver):
             return missing_library(error, str(self._spec.driver))
         ours = translated(error)
         if isinstance(ours, DeviceTimeoutError):  # it talked to a device that is off
-            return OfflineError(f"the device did not answer while {self._cls.__name__} was built: {error}")
+            return OfflineError(f"the device did not answer while {self._cls.__name__} was built: {said_by(error)}")
         if isinstance(ours, InstrumentError):
             return ours
         if isinstance(error, TypeError) and "__init__() " in str(error):  # Python's own text about wrong arguments

@@ -21,18 +21,24 @@ from agentlab.instruments.model.device import Device, is_reading
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.table import Action
 
+EXACT = 2**53
+"""The largest whole number up to which a float holds all."""
 HOUSEKEEPING = frozenset({"safe", "abort", "close", "disconnect", "connect", "reconnect", "cancelled", "progress"})
 """Names that mean something to the agent and are neither parameters nor actions."""
 
 
 @dataclasses.dataclass(slots=True)
 class Found:
-    """What a class says of itself: parameters, actions, the enumerations that some parameters take, bare annotations."""
+    """What a class says of itself: parameters, actions, the enumerations that some parameters take, bare annotations.
+
+    And ``numbers``: attributes without an annotation that ``__init__`` set to a whole number.
+    """
 
     parameters: dict[str, Parameter] = dataclasses.field(default_factory=dict)
     actions: dict[str, Action] = dataclasses.field(default_factory=dict)
     enums: dict[str, type[enum.Enum]] = dataclasses.field(default_factory=dict)
     annotated: set[str] = dataclasses.field(default_factory=set)
+    numbers: set[str] = dataclasses.field(default_factory=set)
 
 
 def look_at_class(cls: type) -> Found:
@@ -74,6 +80,9 @@ def look_at_instance(instance: object, found: Found) -> None:
         if not _is_name(name) or name in found.parameters or _is_hidden(name, found):
             continue
         kind = type_of_value(value)
+        if kind == "int" and not frozen and abs(value) <= EXACT:  # `self.voltage = 0` means a number
+            found.numbers.add(name)
+            kind = "float"
         if kind is not None:
             found.parameters[name] = Parameter(name, kind, writable=not frozen)
             if isinstance(value, enum.Enum):

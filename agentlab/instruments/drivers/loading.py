@@ -214,7 +214,8 @@ def _missing(error: ModuleNotFoundError, driver: str) -> DriverError:
         return DriverError(f"driver {driver!r} needs a library that is not installed: {_line(error)}")
     top = lost.partition(".")[0]
     if top in _EXTRAS:
-        return DriverError(f"driver {driver!r} needs {top}, which is not installed or has no {lost!r}; {_EXTRAS[top]}")
+        has_not = "" if lost == top else f", or has no {lost!r}"
+        return DriverError(f"driver {driver!r} needs {top}, which is not installed{has_not}; {_EXTRAS[top]}")
     if f"{driver.partition(':')[0]}.".startswith(f"{lost}."):
         return DriverError(f"no module is called {lost!r} in {driver!r}; is it installed, or on PYTHONPATH?")
     return DriverError(f"driver {driver!r} needs module {lost!r}, which is not installed; install it in the agent's environment")

@@ -47,6 +47,8 @@ class SafeOrder:
     attempts: int = 0
     doubted: bool = False
     answers: list[Any] = field(default_factory=list)
+    logged: threading.Event = field(default_factory=threading.Event)
+    """Set when the order stands in the log: what became of it is to stand behind it."""
 
 
 class Board:

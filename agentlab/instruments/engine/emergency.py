@@ -57,7 +57,7 @@ class Emergency:
             known = board.states.opened or bool(board.table.kind)
             wanted = not known or has_safe_state(board.spec, board.table)
             if wanted:
-                board.order = board.order or SafeOrder(reason, by)
+                board.order = order = board.order or SafeOrder(reason, by)
                 if answer is not None:
                     board.order.answers.append(answer)
             error = board.latch.refusal()
@@ -81,6 +81,8 @@ class Emergency:
         self._log.warning(
             "%s is to be safe%s, by %s: %s", board.spec.name, " and latched" if latch else "", by or "itself", reason
         )
+        if wanted:
+            order.logged.set()
         self._tell()
         return told_now
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
-from agentlab.errors import DeviceTimeoutError, DriverError, OfflineError
+from agentlab.errors import AgentLabError, DeviceTimeoutError, DriverError, OfflineError
 from agentlab.instruments.drivers.driver import Driver
 from agentlab.instruments.engine.board import Board
 from agentlab.instruments.engine.hand import Hand, is_gone, is_out_of_step, told
@@ -17,7 +17,7 @@ from agentlab.instruments.engine.steps import check_safe_state
 from agentlab.instruments.model.overrides import apply_overrides, prepared
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Table
-from agentlab.instruments.visa.translation import translated
+from agentlab.instruments.visa.translation import said_by, translated
 
 
 class Mender:
@@ -45,6 +45,7 @@ class Mender:
         self._backoff = Backoff(board.spec.reconnect_first, board.spec.reconnect_most)
         self._backoff.again(board.clock())
         self._hopeless = False
+        self._known = False  # whether what it is to recover from has been told
         self.hand: Hand | None = None
         self.why: BaseException | None = None
 
@@ -75,7 +76,9 @@ class Mender:
             board.counts["recovered"] += again
         self.hand.settled()
         self._backoff.again(board.clock())
-        self._log.info("%s is %s%s", board.spec.name, "online again" if again else "online", f": {identity}" if identity else "")
+        level, self._known = logging.DEBUG if self._known else logging.INFO, False
+        state, who = "online again" if again else "online", f": {identity}" if identity else ""
+        self._log.log(level, "%s is %s%s", board.spec.name, state, who)
         return True
 
     def _loaded(self) -> Hand:
@@ -99,8 +102,12 @@ class Mender:
             raise
         return identity, table
 
-    def doubted(self, doubt: BaseException) -> None:
-        """Note an error of the driver: the link is no longer online if it says so. Nothing is asked of the device here."""
+    def doubted(self, doubt: BaseException, *, known: bool = False) -> None:
+        """Note an error of the driver: the link is no longer online if it says so. Nothing is asked of the device here.
+
+        `known`: it comes again and again, and has been told.
+        """
+        self._known = known
         if is_gone(doubt):
             self.lost(doubt)
         elif is_out_of_step(doubt):
@@ -135,6 +142,9 @@ class Mender:
             self._log.warning("%s is offline: %s", board.spec.name, told(error))
 
     def _note(self, error: BaseException) -> None:
+        if isinstance(error, OSError) and not isinstance(error, AgentLabError):  # whatever its number: it cannot be reached
+            gone = OfflineError(f"the device is not there: {said_by(error)}")
+            gone.__cause__, error = error, gone
         self.why = error
         board, text = self._board, told(error)
         away = isinstance(error, (OfflineError, DeviceTimeoutError))
@@ -146,5 +156,6 @@ class Mender:
             board.last_error = text
             after = board.states.link, board.states.reason
         self._backoff.failed(board.clock())
+        self._known = False
         if before != after:
             self._log.warning("%s is %s: %s", board.spec.name, "offline" if away else "in fault", text)

@@ -166,7 +166,8 @@ class Ownership:
                 raise self._refusal(held, now)
             if self._required:
                 raise LockedError(
-                    f"{self._what} is written by its owner only, and nobody owns it; lock it first: `with x.lock():`"
+                    f"{self._what} is written by its owner only, and nobody owns it; lock it first: "
+                    f"`with x.lock():`, or `agentlab lock {self._what}` in a shell"
                 )
             if client.token is not None:
                 raise LockedError(

@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from agentlab.errors import OfflineError
+from agentlab.errors import DeviceTimeoutError, OfflineError
 from agentlab.instruments.engine.board import Board
 from agentlab.instruments.engine.hand import Hand, told
-from agentlab.instruments.engine.polling import PollPlan
+from agentlab.instruments.engine.polling import PollPlan, patience
 from agentlab.instruments.engine.queue import Job
 from agentlab.instruments.model.reading import Reading, quality_of
 
@@ -27,10 +27,19 @@ class Poller:
         self._board, self._publish, self._log = board, publish, log
         self._plan = PollPlan({}, 0.0)
         self._failing: set[str] = set()
+        self._silent: dict[str, int] = {}
 
     def begin(self) -> None:
-        """Begin anew: all are due now."""
-        self._plan = PollPlan(self._board.polls, self._board.clock())
+        """Begin anew: all are due now, except those to which the device keeps silent."""
+        now = self._board.clock()
+        self._plan = PollPlan(self._board.polls, now)
+        for name, times in self._silent.items():
+            if times > 1 and name in self._plan.periods:
+                self._plan.put_off(name, now + patience(self._plan.periods[name], times))
+
+    def keeps_silent(self, name: str) -> bool:
+        """Tell whether the device has not answered to a poll more than once in a row, which costs all others their time."""
+        return self._silent.get(name, 0) > 1
 
     def next_time(self) -> float | None:
         """Give when the next poll is due; None: nothing is polled."""
@@ -44,6 +53,9 @@ class Poller:
     def went_away(self) -> None:
         """Tell that every reading is stale, for the device is gone."""
         board = self._board
+        if board.states.link == "offline":
+            self._silent.clear()  # who was gone may answer to everything when it is back
+            board.book.doubt(board.table.parameters)  # and may have forgotten what it was told
         for reading in board.book.to_tell(board.polls, board.clock(), online=False):
             self._publish(reading)
 
@@ -57,9 +69,13 @@ class Poller:
             except OfflineError:
                 raise  # all readings are told to be stale then
             except Exception as error:
+                if isinstance(error, DeviceTimeoutError):
+                    self._silent[name] = times = self._silent.get(name, 0) + 1
+                    self._plan.put_off(name, board.clock() + patience(self._plan.periods[name], times))
                 self._failed(name, parameter.unit, error)
                 raise
             self._failing.discard(name)
+            self._silent.pop(name, None)
             reading = Reading(value, parameter.unit, time.time(), quality_of(value), name)
             self._publish(reading)
 

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from agentlab.instruments.model.reading import STALE_PERIODS, Reading, quality_of
 from agentlab.instruments.model.table import Table
 
+LONGEST_SILENCE = 10.0
+"""Seconds; a parameter to which the device never answers is polled so often at least, or at its own period."""
+
 
 def periods(table: Table) -> dict[str, float]:
     """Give the seconds between two readings of each parameter that is polled."""
     return {name: p.poll for name, p in table.parameters.items() if p.poll is not None and p.readable}
+
+
+def patience(period: float, times: int) -> float:
+    """Give the seconds until a parameter is polled again to which the device has kept silent so many times in a row."""
+    return max(period, min(LONGEST_SILENCE, period * 2.0 ** min(times - 1, 60)))
 
 
 class PollPlan:
@@ -32,6 +40,11 @@ class PollPlan:
     def next_time(self) -> float | None:
         """Give when the next is due; None: nothing is polled."""
         return self._next
+
+    def put_off(self, name: str, when: float) -> None:
+        """Have a parameter due no earlier than at a time."""
+        self._due[name] = max(self._due[name], when)
+        self._next = min(self._due.values())
 
     def due(self, now: float) -> list[str]:
         """Give what is due, and set when it is due next."""
@@ -92,6 +105,13 @@ class Book:
         with self._lock:
             self._sets[name] = value
             self._keep(Reading(value, unit, when, "good", name))
+
+    def doubt(self, names: Iterable[str]) -> None:
+        """Make last readings ``stale``, until they are read or set again: nobody knows what these parameters are now."""
+        with self._lock:
+            for name in names:
+                if (reading := self._last.get(name)) is not None:
+                    self._last[name] = _stale(reading)
 
     def last_set(self, name: str) -> Any:
         """Give what a parameter was set to last; None: it was not."""

@@ -14,6 +14,9 @@ from agentlab.instruments.engine.steps import has_safe_state, safe_state
 ATTEMPTS = 3
 """How often a safe state is tried that fails because replies go astray."""
 
+LOGGED = 0.1
+"""Seconds to wait for the line that tells of the order, as whoever gave it writes that only when it is given."""
+
 
 class SafeWork:
     """Carries out the board's order to be safe. In the driver's thread.
@@ -46,6 +49,7 @@ class SafeWork:
             info = board.latch.info()
             if info is not None and board.order is None:
                 board.order = SafeOrder(info["reason"], info["by"])
+                board.order.logged.set()
 
     def doubted(self, doubt: BaseException) -> None:
         """Note that replies went astray in it; with the board's lock held."""
@@ -67,6 +71,7 @@ class SafeWork:
                 return
             board.order = None
             board.unsafe = failed or []
+        order.logged.wait(LOGGED)
         if failed:
             text = f"{board.spec.name} could not be made safe: {'; '.join(failed)}"
             self._log.error("%s", text)

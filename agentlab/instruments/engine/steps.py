@@ -122,6 +122,8 @@ def refresh(hand: Hand, table: Table, book: Book, wanted: Callable[[], bool] = l
 def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> Steps:
     """Bring the device into its safe state: all of it that can be done, whatever fails.
 
+    What was read or set before is stale from then on where it can be set at all, except what the safe state itself has set.
+
     Returns:
         What failed, as texts.
 
@@ -129,29 +131,34 @@ def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> St
         OfflineError: the device is gone.
     """
     failed: list[str] = []
-    for what, work in _orders(hand, spec, table, book):
+    unsure = {name for name, one in table.parameters.items() if one.writable}
+    for name, what, work in _orders(hand, spec, table, book):
         try:
             yield from work
+            unsure.discard(name)
         except OfflineError:
             raise
         except Exception as error:  # noqa: BLE001 - a door: the other half of a safe state is better than none
             failed.append(f"{what}: {told(error)}")
             if hand.doubt is not None:
                 yield 0.0, None  # the thread sees to the session before the next order is given
+    if spec.safe is not False:
+        book.doubt(unsure)
     return failed
 
 
-def _orders(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> list[tuple[str, Steps]]:
+def _orders(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> list[tuple[str, str, Steps]]:
+    """Give the parameter that each order sets (empty: none that is known), what it is called, and its work."""
     safe = spec.safe
     if safe is False:
         return []
     if safe is None:
-        return [("safe()", _once(hand.safe))]
+        return [("", "safe()", _once(hand.safe))]
     if isinstance(safe, dict):
         sets = [(table.parameter(name), value) for name, value in safe.items()]
-        return [(f"{p.name} = {value!r}", ramp(hand, p, p.check(value), book)) for p, value in sets]
+        return [(p.name, f"{p.name} = {value!r}", ramp(hand, p, p.check(value), book)) for p, value in sets]
     actions = [safe] if isinstance(safe, str) else list(safe)  # type: ignore[arg-type]
-    return [(f"{name}()", _once(hand.call, _action(table, name), (), {})) for name in actions]
+    return [("", f"{name}()", _once(hand.call, _action(table, name), (), {})) for name in actions]
 
 
 def _once(function: Callable[..., Any], *args: Any) -> Steps:

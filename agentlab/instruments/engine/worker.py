@@ -200,7 +200,7 @@ class Worker:
         board = self._board
         if doubt is not None:
             self._count(doubt)
-            self._mender.doubted(doubt)
+            self._mender.doubted(doubt, known=job.poll and self._poller.keeps_silent(job.target))
         with board.lock:
             board.current = None
             if doubt is not None and job.safe:

@@ -32,7 +32,8 @@ def apply_overrides(table: Table, overrides: Mapping[str, Any]) -> Table:
     Args:
         table: The driver's own.
         overrides: By parameter: ``unit``, ``min``, ``max``, ``choices``, ``step``, ``delay``, ``poll``, ``type``,
-            ``readable``, ``writable``, ``doc``, ``label``, ``hidden``; by action: ``doc``, ``reads``, ``hidden``.
+            ``readable``, ``writable``, ``doc``, ``label``, ``hidden`` (``minimum`` and ``maximum``, as parameters tell
+            them, are ``min`` and ``max``); by action: ``doc``, ``reads``, ``hidden``.
 
     Returns:
         A new table.

@@ -10,7 +10,7 @@ from agentlab.errors import AgentLabError, nearest
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.units import check_unit, convert, parse_quantity
 from agentlab.instruments.model.values import TO_DEVICE, TYPES, MisfitError, shown
-from agentlab.instruments.scpi.templates import Template, Words
+from agentlab.instruments.scpi.templates import Template, Words, ends_line
 
 HEAD = ("ping", "check", "safe", "abort", "settings", "doc", "parameters", "actions")
 """Keys of a table; where ``parameters`` is not among them, every other key is a parameter."""
@@ -68,6 +68,14 @@ class Checks:
             if key not in known:
                 self.complain((*path, key), f"found an unknown key{nearest(str(key), known, limit=20)}")
 
+    def _check_setting(self, name: str) -> None:
+        from agentlab.instruments.visa.door import check_settings  # it loads PyVISA for settings that only that knows
+
+        try:
+            check_settings([name])
+        except AgentLabError as error:
+            self.complain(("settings", name), str(error))
+
     def _text(self, path: tuple[Any, ...], key: str, says: Mapping[str, Any]) -> str:
         value = says.get(key)
         if value is None:
@@ -75,7 +83,7 @@ class Checks:
         if not isinstance(value, str):
             self.complain((*path, key), f"found {shown(value)}, allowed is text; put it in quotes")
             return ""
-        if key in {"get", "check", "ping"} and ("\n" in value or "\r" in value):
+        if key in {"get", "check", "ping"} and ends_line(value):
             self.complain((*path, key), "holds a line end; the termination is put behind by itself")
         return value
 

@@ -31,6 +31,9 @@ from agentlab.instruments.visa.session import LONGEST
 if TYPE_CHECKING:
     from agentlab.yamlfile.document import Document
 
+SHOWN = 3
+"""Problems of a table that an instrument's error tells."""
+_WRONG = "the table of commands is wrong"
 TALKING = ("timeout", "reply", "check")
 _PARAMETER = (
     *("get", "set", "type", "unit", "min", "max", "choices", "map", "pattern", "step", "delay", "poll", "doc", "label"),
@@ -56,7 +59,7 @@ def read_table(source: str | os.PathLike[str] | Mapping[str, Any] | None) -> Scp
         reader = _Reader(source)
         table = reader.table()
         if reader.found:
-            raise DriverError("the table of commands is wrong: " + "; ".join(f"{_key(p)}: {t}" for p, t in reader.found))
+            raise DriverError(f"{_WRONG}: " + "; ".join(f"{_key(p)}: {t}" for p, t in reader.found))
         return table
     from agentlab.yamlfile.document import read_yaml  # the only one in an instrument's process that needs YAML
     from agentlab.yamlfile.problems import Problems
@@ -75,13 +78,25 @@ def read_table(source: str | os.PathLike[str] | Mapping[str, Any] | None) -> Scp
 
 
 def load_table(source: str | os.PathLike[str] | Mapping[str, Any] | None) -> ScpiTable:
-    """Read a table as :func:`read_table`; all its problems are one DriverError of one line."""
+    """Read a table as :func:`read_table`; the first of its problems are one DriverError of one line."""
+    if isinstance(source, Mapping):
+        reader = _Reader(source)
+        table = reader.table()
+        if reader.found:
+            raise DriverError(f"{_WRONG}: {_first([f'{_key(p)}: {t}' for p, t in reader.found])}")
+        return table
     try:
         return read_table(source)
     except DriverError:
         raise
     except AgentLabError as error:
-        raise DriverError("; ".join(str(error).splitlines())) from error
+        raise DriverError(_first(str(error).splitlines())) from error
+
+
+def _first(lines: list[str]) -> str:
+    """Give problems in one line that can still be read."""
+    more = f"; and {len(lines) - SHOWN} more: agentlab check FILE, or read_table(), shows all" if len(lines) > SHOWN else ""
+    return "; ".join(lines[:SHOWN]) + more
 
 
 def _key(path: tuple[Any, ...]) -> str:
@@ -119,6 +134,8 @@ class _Reader(Checks):
         if not isinstance(settings, Mapping):
             self.complain(("settings",), f"found {shown(settings)}, allowed is a mapping, as {{timeout: 5}}")
             settings = {}
+        for key in settings:
+            self._check_setting(str(key))
         return ScpiTable(
             entries,
             calls,
@@ -133,7 +150,7 @@ class _Reader(Checks):
         self._known(path, says, _PARAMETER)
         get, words = self._text(path, "get", says), self._words(path, says)
         templates = self._templates(path, "set", says)
-        if not get and not templates:
+        if not says.get("get") and says.get("set") in (None, [], ()):
             self.complain(path, "has neither get nor set; give what reads it, as get: 'VOLT?'")
         kind = self._kind(path, says, "float", words.values if words else says.get("choices"))
         if words is not None and kind == "bool":
@@ -144,6 +161,8 @@ class _Reader(Checks):
                 self.complain(
                     (*path, "set"), f"found {{{extra[0]}}} in {template.text!r}, allowed is one place, as {{:g}} or {{value:g}}"
                 )
+            elif template.places > 1:
+                self.complain((*path, "set"), f"found {template.places} places in {template.text!r}, allowed is one, as {{:g}}")
             elif not template.fields and at == len(templates) - 1 and not any(one.fields for one in templates):
                 self.complain((*path, "set"), f"found {template.text!r} without a place for the value, as {{:g}}")
             elif words is not None:
@@ -163,14 +182,15 @@ class _Reader(Checks):
             label=self._text(path, "label", says),
             **self._limits(path, says, words),
         )
-        self._check_choices(path, parameter)
+        if says.get("type") in (None, kind):  # with a misspelt type, nothing fits
+            self._check_choices(path, parameter)
         return Entry(parameter, get, templates, words, **self._talk(path, says, check if templates else ""))
 
     def _call(self, path: tuple[Any, ...], name: str, says: Mapping[str, Any], check: str) -> Call:
         self._known(path, says, _ACTION)
         asks = "query" in says
         templates = (*self._templates(path, "write", says), *self._templates(path, "query", says))
-        if not templates:
+        if says.get("write") is None and says.get("query") is None:
             self.complain(path, "has neither write nor query; give what is sent, as write: '*TRG'")
         fields = list(dict.fromkeys(one for template in templates for one in template.fields))
         arguments: dict[str, Parameter] = {one: Parameter(one, "any") for one in fields}
@@ -240,10 +260,14 @@ class _Reader(Checks):
         if not isinstance(value, Mapping):
             return self._commands(("safe",), value)
         said: list[str] = []
+        head = "parameters" in self._data
+        declared = self._data["parameters"] if head else {key: one for key, one in self._data.items() if key not in HEAD}
+        named = {str(key) for key in declared} if isinstance(declared, Mapping) else set()
         for name, wanted in value.items():
             entry = entries.get(str(name))
             if entry is None:
-                self.complain(("safe", name), f"is no parameter{nearest(str(name), entries)}")
+                if str(name) not in named:  # else it is there, and what is wrong with it has been told
+                    self.complain(("safe", name), f"is no parameter{nearest(str(name), named)}")
                 continue
             try:
                 said += set_commands(entry, entry.parameter.check(wanted))

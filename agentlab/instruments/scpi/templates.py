@@ -30,6 +30,7 @@ class Template:
 
     Attributes:
         fields: The names of the places, in order; one without a name is ``value``.
+        places: How many there are; two may have one name.
 
     Raises:
         ValueError: it is no such text; the message says why, in words that follow what stands there.
@@ -40,7 +41,8 @@ class Template:
         self._parts = tuple(_parts(text))
         self._is_bare = [part[:2] for part in self._parts] == [("", VALUE)]  # the whole command is the caller's
         self.fields = tuple(dict.fromkeys(name for _, name, _ in self._parts if name))
-        if "\n" in text or "\r" in text:
+        self.places = sum(bool(name) for _, name, _ in self._parts)
+        if ends_line(text):
             raise ValueError("holds a line end, which would make two commands of it; the termination is put behind by itself")
         if not text.strip():
             raise ValueError("is empty; write what is sent, as 'VOLT?'")
@@ -69,6 +71,11 @@ class Template:
                         f"{shown(values[name])} does not fit {{{name}:{spec}}} of {self.text!r}: {error}; nothing was sent"
                     ) from None
         return said
+
+
+def ends_line(text: str) -> bool:
+    r"""Tell whether a command holds a line end, or has one behind it as YAML in single quotes leaves it: ``\n``."""
+    return "\n" in text or "\r" in text or text.endswith(("\\n", "\\r"))
 
 
 def written(value: Any, spec: str = "") -> str:
@@ -177,4 +184,4 @@ def _normal(word: str) -> str:
         return word.strip("\"'").lower()
 
 
-__all__ = ["VALUE", "Template", "Words", "written"]
+__all__ = ["VALUE", "Template", "Words", "ends_line", "written"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -146,8 +147,9 @@ class Questions:
     def unknown(self, name: str) -> UnknownParameterError:
         """Give the error for a name that is nothing here; it names the nearest."""
         table: Table = self._device.table
-        last = self._public_operations()
-        tail = nearest(name, [*table.names(), *self.own, *last], last=last)
+        known, operations = [*table.names(), *self.own], self._public_operations()
+        close = difflib.get_close_matches(name, [*known, *operations], n=1)
+        tail = f"; did you mean {close[0]!r}?" if close and close[0] in operations else nearest(name, known)
         return UnknownParameterError(f"instrument {self._agent.name!r} has no parameter or action {name!r}{tail}")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import re
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -15,7 +16,7 @@ from agentlab.errors import AgentLabError, DriverError, InstrumentError, Offline
 from agentlab.instruments.visa.line import Line
 from agentlab.instruments.visa.lines import drop_sockets, line_of, shut
 from agentlab.instruments.visa.session import LARGEST, LONGEST, Session
-from agentlab.instruments.visa.translation import translated
+from agentlab.instruments.visa.translation import said_by, translated
 
 _WORDS: dict[str, tuple[str, dict[Any, str]]] = {
     "parity": ("Parity", {}),
