@@ -44,9 +44,10 @@ nitpick_ignore_regex = [
     (r"py:class", r"Source|agentlab\.transport\.sockets\.Socket"),  # named by docstrings, not public
     (r"py:class", r"Backend|Book|OnEvent|agentlab\.lab\.messages\.Report|agentlab\.lab\.(instrument_)?model\.\w+"),  # nor these
     (r"py:func", r"registration_from_plain"),
-    (r"py:class", r"Ask|Future|Line|Path|agentlab\.instruments\.(engine\.Instrument|scpi_model\.ScpiTable|lines?\.Line)"),
+    (r"py:class", r"Ask|Future|Line|Path|agentlab\.instruments\.(engine\.instrument\.Instrument|scpi\.model\.ScpiTable)"),
+    (r"py:class", r"agentlab\.instruments\.visa\.lines?\.Line"),
     (r"py:class", r"agentlab\.runs\.(model\.Axis|writer\.RunWriter|readings\.Reading|history\.Reading)"),
-    (r"py:(func|data|attr)", r"agentlab\.instruments\.overrides\.apply_overrides|State|lost"),
+    (r"py:(func|data|attr)", r"agentlab\.instruments\.model\.overrides\.apply_overrides|State|lost"),
 ]
 COLON = "\ue000"  # a private character, in no docstring
 

@@ -23,6 +23,7 @@ from agentlab.errors import (
     LockedError,
     NameServerError,
     RefusedError,
+    UnknownNameError,
     nearest,
 )
 from agentlab.nameserver.client import NameServerClient, Registration
@@ -280,15 +281,21 @@ def member_peer(
 
 
 def _alone(text: str, nsaddr: str | None, file: Path | None) -> Registration | None:
-    """Give the instrument that a text without a member names; None: there is none, or nobody can be asked."""
+    """Give the instrument that a text without a member names; None: it is none, or nobody can be asked.
+
+    Raises:
+        UnknownNameError: nobody has that name; says who has one like it.
+    """
     if "." in text.strip("."):  # also a name may have dots, but then who reads it cannot tell either
         return None
     try:
         with NameServerClient(nameserver(nsaddr, file)) as names:
-            found = names.find(text)
+            found = names.lookup(text)
+    except UnknownNameError:
+        raise
     except (NameServerError, LabError):
         return None
-    return found if found is not None and found.metadata.get("kind") == INSTRUMENT else None
+    return found if found.metadata.get("kind") == INSTRUMENT else None
 
 
 @contextmanager

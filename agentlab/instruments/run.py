@@ -131,7 +131,8 @@ def run_instrument(
     _start(process, name)
     proxy = cast("InstrumentProxy", process.proxy())
     try:
-        _await_first_attempt(proxy, wait)
+        if wait > 0:
+            _await_first_attempt(proxy, wait)
     except DriverError:
         process.terminate()
         process.join(_END)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 _LEAST_SPAN = 1e-12
 """Part of a value that is its last digits: a span below it is none."""
+_TINY = 1e-290
+"""Numbers below it lose their digits: for a plot they are zero."""
 _DIGITS = 7
 
 
@@ -42,8 +44,8 @@ class Scale:
         """
         known = list(values)
         low, high = 0.0 if from_zero else min(known), max(known)
-        if high - low <= _LEAST_SPAN * max(abs(low), abs(high)):
-            room = abs(high) / 2 or 1.0
+        if high - low <= max(_TINY, _LEAST_SPAN * max(abs(low), abs(high))):
+            room = abs(high) / 2 if abs(high) > _TINY else 1.0
             low, high = low - room, high + room
         step = _round_step((high - low) / (most_ticks - 1))
         if tight:

@@ -20,6 +20,7 @@ from agentlab.cli.peers import member_peer
 from agentlab.cli.ps import state_text
 from agentlab.cli.reservations import Reservation, forget, keep, note_for, note_of_user, reserved
 from agentlab.cli.tables import printable, show, table
+from agentlab.cli.watch import _Watcher
 from agentlab.errors import LockedError, OfflineError
 from agentlab.lab.lab import Lab
 from agentlab.lab.places import state_dir
@@ -139,6 +140,7 @@ def test_reading_and_setting(lab, run):
         (("set", "psu.slow", "1"), "'slow' of 'psu' is a method; call it: agentlab call psu slow", 2),
         (("get", "away.voltage"), "away is offline", 1),
         (("get", "away"), "away is offline", 1),
+        (("get", "pus"), "did you mean 'psu'?", 2),
         (("get", "Meter"), "'Meter' names no attribute; write NAME.attribute", 2),
         (("set", "psu", "3"), "'psu' is an instrument; write psu.PARAMETER: agentlab describe psu lists", 2),
         (("set", "psu.voltage", "-5", "mV"), "voltage = -0.005 V is out of limits", 2),
@@ -299,6 +301,11 @@ def _small(folder):
     path = folder / "small.yml"
     path.write_text('nameservers: [{default: {ns_port: 0}}]\nagents: {Meter: {class: "agentlab:Agent"}}\n')
     return path
+
+
+def test_what_is_published_cannot_steer_the_terminal(capsys):
+    _Watcher(1, as_lines_of_json=False).take(None, "\x1b]0;mine\x07", "power")
+    assert capsys.readouterr().out.endswith("power: \\x1b]0;mine\\x07\n")
 
 
 def test_names_are_chosen():

@@ -26,12 +26,14 @@ def follower(tmp_path):
         "XDG_DATA_HOME": str(tmp_path / "data"),
         "AGENTLAB_RUNS": str(tmp_path / "runs.sqlite"),
     }
-    port = {"lab.yml": "nameservers: {default: {ns_port: 0}}\n"}  # another one may be at 9090 of this machine
+    any_port = "nameservers: {default: {ns_port: 0}}\n"  # another one may be at 9090 of this machine
+    port = {"lab.yml": any_port, "lab_real.yml": any_port}
     here = {platform.node(): "lab1"}
     follower = Follower(folder, environ, again=LOOKING, loosely=MEASURING, append=port, here=here)
     yield follower
-    command = [sys.executable, "-m", "agentlab", "down", "--timeout", "3"]
-    subprocess.run(command, cwd=folder, env=follower.environ, capture_output=True, check=True, timeout=30)
+    for file in folder.glob("lab*.yml"):
+        command = [sys.executable, "-m", "agentlab", "down", file.name, "--timeout", "3"]
+        subprocess.run(command, cwd=folder, env=follower.environ, capture_output=True, check=True, timeout=30)
 
 
 def test_every_step_of_the_pages_does_what_it_says(follower):

@@ -144,11 +144,13 @@ def test_a_constructor_that_hangs_harms_nobody(lab, request, tmp_path, monkeypat
     assert hangs.voltage == 1.0
 
 
-def test_a_constructor_that_raises_is_a_fault_that_says_why(lab, request, tmp_path, monkeypatch):
+def test_a_constructor_that_raises_says_why(lab, request, tmp_path, monkeypatch):
     (tmp_path / "stubborn2.py").write_text(HANGS)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ['PYTHONPATH']}")
-    raises = run_instrument("raises", "stubborn2:Raises", nsaddr=lab.nsaddr)
+    with pytest.raises(DriverError, match="raises cannot be opened: .*licence"):
+        run_instrument("raises", "stubborn2:Raises", nsaddr=lab.nsaddr)
+    raises = run_instrument("raises", "stubborn2:Raises", nsaddr=lab.nsaddr, wait=0)  # as one of a lab file, it stays
     request.addfinalizer(lambda: end(raises))
     assert wait_condition(lambda: raises.status()["state"] == "fault"), raises.status()
     assert "licence" in str(raises.status()["reason"])

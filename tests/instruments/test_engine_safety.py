@@ -500,6 +500,14 @@ def test_what_a_table_of_safe_values_has_set_is_its_last_reading():
         assert found == {"output": (False, "good"), "current": (20.0, "good"), "voltage": (4.0, "stale")}
 
 
+def test_what_the_drivers_own_safe_state_is_known_to_set_is_a_last_reading(rig):
+    rig.driver.safe_values = lambda: {"output": False, "hidden": 1}
+    rig.engine.set("voltage", 3).wait(1)
+    rig.engine.safe().wait(1)
+    found = {name: (one.value, one.quality) for name, one in rig.engine.snapshot().items()}
+    assert found == {"output": (False, "good"), "voltage": (3.0, "stale")}
+
+
 def test_what_could_not_be_set_is_not_told_as_set():
     with Rig(FakeDriver(BARE), safe={"voltage": 0, "output": False}) as rig:
         rig.online()

@@ -76,7 +76,7 @@ def test_what_cannot_be_ended_is_said_and_made_safe_afterwards(lab):
     assert told["latched"] and not told["aborted"] and "slow" in told["pending"]
     with pytest.raises(LatchedError):
         deaf.voltage = 1.0
-    assert lab.value("VOLT") == 20.0
+    assert wait_condition(lambda: lab.value("VOLT") == 20.0)  # nothing answers to a set
     assert wait_condition(lambda: lab.value("VOLT") == 0.0, timeout=5.0)
     call.exception(5)
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 import pytest
 
 from agentlab import NSProxy, Proxy, run_nameserver
@@ -223,6 +224,7 @@ def test_an_agent_that_stood_still_gives_nothing_to_those_who_have_gone(ns: NSPr
     for one in (psu, other, third):
         one.voltage = 1.0
     os.kill(pid, signal.SIGSTOP)
+    assert wait_condition(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
     try:
         with pytest.raises(CallTimeoutError):
             other.timeout(0.3).lock(timeout=0, lease=60.0)

@@ -235,6 +235,11 @@ def test_a_dict_needs_neither_yaml_nor_pydantic_nor_pyvisa():
     assert found.stdout == "[]\n"
 
 
+def test_what_the_safe_state_sets_is_known(psu):
+    assert psu.safe_values == {"output": False, "voltage": 0}
+    assert read_table({"safe": ["OUTP 0"]}).safe_values == {}
+
+
 def test_a_wrong_format_is_told_once():
     for data in ({"v": {"set": "V {"}}, {"actions": {"a": {"write": "V {"}}}):
         with pytest.raises(DriverError) as caught:

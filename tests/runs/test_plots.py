@@ -5,7 +5,7 @@ import unicodedata
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agentlab.errors import RunError
@@ -28,6 +28,8 @@ def info(*axes, shape, rows=None, readings=("y",), snake=False):
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=20), st.integers(2, 12), st.booleans())
+@example([0.0, 5e-324], 2, False)
+@example([1e-320, 1e-300], 3, True)
 def test_a_scale_holds_its_values_and_has_as_many_ticks_as_fit(values, most, from_zero):
     if from_zero:
         values = [abs(value) for value in values]

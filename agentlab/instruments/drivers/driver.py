@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 from agentlab.instruments.model.table import Table
@@ -82,6 +83,10 @@ class Driver(ABC):
     def safe(self) -> bool:
         """Bring the device into the driver's own safe state; False: it has none."""
         return False
+
+    def safe_values(self) -> Mapping[str, Any]:
+        """Give what :meth:`safe` sets parameters to, as far as that is known; of the others nobody knows what they are then."""
+        return {}
 
     def abort(self) -> bool:
         """End the call that runs, from any thread; False: this driver cannot."""

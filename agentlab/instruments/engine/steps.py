@@ -144,6 +144,10 @@ def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> St
                 yield 0.0, None  # the thread sees to the session before the next order is given
     if spec.safe is not False:
         book.doubt(unsure)
+    if spec.safe is None and not failed:
+        for name, value in hand.driver.safe_values().items():
+            if name in table.parameters:
+                book.note_set(name, value, table.parameters[name].unit, time.time())
     return failed
 
 

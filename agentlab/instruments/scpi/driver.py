@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from agentlab.errors import DriverError, InstrumentError
@@ -120,6 +121,10 @@ class ScpiDriver(Driver):
         with translating():
             own(self.device)
         return True
+
+    def safe_values(self) -> Mapping[str, Any]:
+        """Give the table's ``safe`` where it is one of values."""
+        return {} if getattr(self._cls, "safe", None) is not None else self.device.table.safe_values
 
     def abort(self) -> bool:
         """End the running call, from any thread, as :meth:`ScpiDevice.end`; a subclass may have a method ``abort()`` instead."""

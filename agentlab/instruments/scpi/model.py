@@ -83,6 +83,7 @@ class ScpiTable:
         abort: Commands that end what runs, sent by a second session.
         settings: Arguments of :class:`~agentlab.instruments.scpi.device.ScpiDevice`.
         doc: Lines for people.
+        safe_values: What the safe state sets parameters to, where the table tells it by their names.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class ScpiTable:
     abort: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     doc: str = ""
+    safe_values: dict[str, Any] = field(default_factory=dict)
 
     def table(self) -> Table:
         """Give it as callers see it."""

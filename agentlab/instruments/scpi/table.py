@@ -109,6 +109,7 @@ class _Reader(Checks):
     def __init__(self, data: Mapping[str, Any]) -> None:
         super().__init__()
         self._data = data
+        self._safe_values: dict[str, Any] = {}
 
     def table(self) -> ScpiTable:
         data, nested = self._data, "parameters" in self._data
@@ -144,6 +145,7 @@ class _Reader(Checks):
             self._commands(("abort",), data.get("abort")),
             {str(key): unescaped(value) for key, value in settings.items()},
             self._text((), "doc", data),
+            self._safe_values,
         )
 
     def _entry(self, path: tuple[Any, ...], name: str, says: Mapping[str, Any], check: str) -> Entry:
@@ -260,6 +262,7 @@ class _Reader(Checks):
         if not isinstance(value, Mapping):
             return self._commands(("safe",), value)
         said: list[str] = []
+        values = self._safe_values
         head = "parameters" in self._data
         declared = self._data["parameters"] if head else {key: one for key, one in self._data.items() if key not in HEAD}
         named = {str(key) for key in declared} if isinstance(declared, Mapping) else set()
@@ -270,7 +273,8 @@ class _Reader(Checks):
                     self.complain(("safe", name), f"is no parameter{nearest(str(name), named)}")
                 continue
             try:
-                said += set_commands(entry, entry.parameter.check(wanted))
+                values[str(name)] = entry.parameter.check(wanted)
+                said += set_commands(entry, values[str(name)])
             except AgentLabError as error:
                 self.complain(("safe", name), str(error).replace("; nothing was sent", ""))
         return tuple(said)
