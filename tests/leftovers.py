@@ -64,7 +64,7 @@ def wait_until_clean(look: Callable[[], dict[str, list[str]]]) -> dict[str, list
     """
     deadline = time.monotonic() + LIMIT
     while (left := look()) and time.monotonic() < deadline:
-        time.sleep(0.02)  # nothing tells when a grandchild is gone
+        time.sleep(0.005)  # nothing tells when a grandchild is gone
     return left
 
 

@@ -90,7 +90,7 @@ def test_interrupted_it_ends_everything(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("who", ["Laser", "Meter"])
+@pytest.mark.parametrize("who", ["Meter"])
 def test_an_agent_killed_in_the_middle_is_told_in_one_line(tmp_path, who):
     process = start("demo", cwd=tmp_path)
     agents = pids(process)

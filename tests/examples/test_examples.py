@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -353,15 +354,26 @@ def execute(arguments, folder):
     return done
 
 
-@pytest.mark.parametrize("name", EXPECTED)
-def test_prints_what_it_promises(name, tmp_path):
-    done = execute([str(EXAMPLES / f"{name}.py")], tmp_path)
-    assert normal(done.stdout) == lines(EXPECTED[name])
+GROUPS = [list(EXPECTED)[i : i + 3] for i in range(0, len(EXPECTED), 3)]
+"""Three at a time: they mostly wait, and every other test waits for them."""
+
+
+@pytest.mark.parametrize("names", GROUPS, ids="+".join)
+def test_each_prints_what_it_promises(names, tmp_path):
+    with ThreadPoolExecutor(len(names)) as pool:
+        for check in [pool.submit(check_example, name, tmp_path / name) for name in names]:
+            check.result()
+
+
+def check_example(name, folder):
+    folder.mkdir()
+    done = execute([str(EXAMPLES / f"{name}.py")], folder)
+    assert (name, normal(done.stdout)) == (name, lines(EXPECTED[name]))
     logged = normal(done.stderr)
     if name in STDERR:
         assert [line for line in logged if line.startswith(("ERROR ", "WARNING "))] == STDERR[name]
     else:
-        assert logged == []
+        assert (name, logged) == (name, [])
 
 
 def test_notebook(tmp_path):

@@ -33,7 +33,7 @@ QUICK = 0.05
 """Seconds within which what needs no device is answered."""
 SLACK = 4.0
 """How many times as long it may take here: two cores run the server, the agent, the clients and other tests."""
-LONG = 0.8
+LONG = 0.5
 """Seconds that a slow action takes."""
 RAMP = 25.0
 """A set to this one lasts 2 s and more, as each step of 1 takes 0.1 s."""
