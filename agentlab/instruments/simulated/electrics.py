@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from agentlab.errors import LimitError
 from agentlab.instruments.model.device import Device, Range, Unit, reads
+from agentlab.instruments.simulated.limits import within
 from agentlab.instruments.simulated.world import AMBIENT, World
 
 LOAD = 10.0
@@ -36,7 +36,7 @@ class PowerSupply(Device):
 
     @voltage.setter
     def voltage(self, value: float) -> None:
-        self._voltage = _within("voltage", value, 0, 30)
+        self._voltage = within("voltage", value, 0, 30)
 
     @property
     def current(self) -> Annotated[float, Unit("A"), Range(0, 3)]:
@@ -45,7 +45,7 @@ class PowerSupply(Device):
 
     @current.setter
     def current(self, value: float) -> None:
-        self._limit = _within("current", value, 0, 3)
+        self._limit = within("current", value, 0, 3)
 
     @property
     def output(self) -> bool:
@@ -98,7 +98,7 @@ class Heater(Device):
 
     @power.setter
     def power(self, value: float) -> None:
-        self._power = _within("power", value, 0, 100)
+        self._power = within("power", value, 0, 100)
         self._heat()
 
     @property
@@ -144,9 +144,3 @@ class Thermometer(Device):
     def ambient(self) -> Annotated[float, Unit("K")]:
         """Temperature of the room."""
         return AMBIENT
-
-
-def _within(name: str, value: float, lowest: float, highest: float) -> float:
-    if not lowest <= value <= highest:  # used without an agent it guards itself
-        raise LimitError(f"{name} = {value:g} is out of limits; it takes {lowest:g} to {highest:g}")
-    return value

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from agentlab.errors import LimitError
 from agentlab.instruments.model.device import Choices, Device, Range, Unit, reads
+from agentlab.instruments.simulated.limits import within
 from agentlab.instruments.simulated.world import World
 
 LOWEST, HIGHEST = 780.22, 780.26
@@ -40,7 +41,7 @@ class Laser(Device):
 
     @wavelength.setter
     def wavelength(self, value: float) -> None:
-        self._wavelength = _within("wavelength", value, LOWEST, HIGHEST)
+        self._wavelength = within("wavelength", value, LOWEST, HIGHEST)
         self._shine()
 
     @property
@@ -50,7 +51,7 @@ class Laser(Device):
 
     @power.setter
     def power(self, value: float) -> None:
-        self._power = _within("power", value, 0, 50)
+        self._power = within("power", value, 0, 50)
         self._shine()
 
     @property
@@ -130,7 +131,7 @@ class PowerMeter(Device):
 
     @averages.setter
     def averages(self, value: int) -> None:
-        self._averages = int(_within("averages", value, 1, 1000))
+        self._averages = int(within("averages", value, 1, 1000))
 
     def zero(self, seconds: float = 1.0) -> float:
         """Take what is seen now as nothing, and give it in mW. It can be cancelled, and tells its progress."""
@@ -149,9 +150,3 @@ class PowerMeter(Device):
     def _sample(self, averages: int | None = None) -> float:
         deviation = 2e-3 * self._scale / math.sqrt(averages or self._averages)
         return self._world.light() + self._offset - self._zero + self._world.noise(deviation)
-
-
-def _within(name: str, value: float, lowest: float, highest: float) -> float:
-    if not lowest <= value <= highest:  # used without an agent it guards itself
-        raise LimitError(f"{name} = {value:g} is out of limits; it takes {lowest:g} to {highest:g}")
-    return value
