@@ -3,10 +3,8 @@
 Importing it opens nothing and starts nothing. Start with :func:`run_nameserver` and :func:`run_agent`.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from agentlab.agent.agent import Agent
 from agentlab.errors import (
     AgentLabError,
     AgentStartError,
@@ -47,57 +45,66 @@ from agentlab.errors import (
     UnknownUnitError,
     WrongAddressError,
 )
-from agentlab.logs import Logger
-from agentlab.runtime.agentprocess import AgentProcess
-from agentlab.runtime.nsproxy import NameServer, NSProxy
-from agentlab.runtime.proxy import Proxy
-from agentlab.runtime.run import run_agent, run_logger, run_nameserver
+from agentlab.lazy import on_demand
 from agentlab.settings import config
 from agentlab.version import __version__
-from agentlab.wire.address import AgentAddress, SocketAddress, address_to_host_port
-from agentlab.wire.channel import AgentChannel
-from agentlab.wire.kinds import (
-    AgentAddressKind,
-    AgentAddressRole,
-    AgentAddressSerializer,
-    AgentAddressTransport,
-    AgentChannelKind,
-)
 
 if TYPE_CHECKING:
+    from agentlab.agent.agent import Agent
     from agentlab.lab.lab import Lab
+    from agentlab.logs import Logger
     from agentlab.nameserver.config import NameServerConfig, read_nameserver_configs
     from agentlab.nameserver.foreground import start_ns_loop
+    from agentlab.runtime.agentprocess import AgentProcess
     from agentlab.runtime.daemonprocess import DaemonProcess, run_daemon
+    from agentlab.runtime.nsproxy import NameServer, NSProxy
+    from agentlab.runtime.proxy import Proxy
+    from agentlab.runtime.run import run_agent, run_logger, run_nameserver
     from agentlab.services.daemon import Daemon
     from agentlab.services.model import Service
+    from agentlab.wire.address import AgentAddress, SocketAddress, address_to_host_port
+    from agentlab.wire.channel import AgentChannel
+    from agentlab.wire.kinds import (
+        AgentAddressKind,
+        AgentAddressRole,
+        AgentAddressSerializer,
+        AgentAddressTransport,
+        AgentChannelKind,
+    )
     from agentlab.yamlfile.problems import ProblemsError
-
-_LATER = {
-    "Daemon": "agentlab.services.daemon",
-    "DaemonProcess": "agentlab.runtime.daemonprocess",
-    "Lab": "agentlab.lab.lab",
-    "NameServerConfig": "agentlab.nameserver.config",
-    "ProblemsError": "agentlab.yamlfile.problems",
-    "Service": "agentlab.services.model",
-    "read_nameserver_configs": "agentlab.nameserver.config",
-    "run_daemon": "agentlab.runtime.daemonprocess",
-    "start_ns_loop": "agentlab.nameserver.foreground",
-}
-"""Loaded when they are first asked for: they need pydantic or PyYAML, which no agent's process has to carry."""
-
-
-def __getattr__(name: str) -> Any:
-    home = _LATER.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
-
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "Agent": "agentlab.agent.agent",
+            "AgentAddress": "agentlab.wire.address",
+            "AgentAddressKind": "agentlab.wire.kinds",
+            "AgentAddressRole": "agentlab.wire.kinds",
+            "AgentAddressSerializer": "agentlab.wire.kinds",
+            "AgentAddressTransport": "agentlab.wire.kinds",
+            "AgentChannel": "agentlab.wire.channel",
+            "AgentChannelKind": "agentlab.wire.kinds",
+            "AgentProcess": "agentlab.runtime.agentprocess",
+            "Daemon": "agentlab.services.daemon",
+            "DaemonProcess": "agentlab.runtime.daemonprocess",
+            "Lab": "agentlab.lab.lab",
+            "Logger": "agentlab.logs",
+            "NSProxy": "agentlab.runtime.nsproxy",
+            "NameServer": "agentlab.runtime.nsproxy",
+            "NameServerConfig": "agentlab.nameserver.config",
+            "ProblemsError": "agentlab.yamlfile.problems",
+            "Proxy": "agentlab.runtime.proxy",
+            "Service": "agentlab.services.model",
+            "SocketAddress": "agentlab.wire.address",
+            "address_to_host_port": "agentlab.wire.address",
+            "read_nameserver_configs": "agentlab.nameserver.config",
+            "run_agent": "agentlab.runtime.run",
+            "run_daemon": "agentlab.runtime.daemonprocess",
+            "run_logger": "agentlab.runtime.run",
+            "run_nameserver": "agentlab.runtime.run",
+            "start_ns_loop": "agentlab.nameserver.foreground",
+        },
+    )
 
 __all__ = [
     "Agent",

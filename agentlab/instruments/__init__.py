@@ -3,8 +3,9 @@
 Importing it loads nothing: each name is loaded when it is first asked for. Start with :func:`run_instrument`.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentlab.lazy import on_demand
 
 if TYPE_CHECKING:
     from agentlab.instruments.agent import InstrumentAgent
@@ -18,37 +19,27 @@ if TYPE_CHECKING:
     from agentlab.instruments.scpi.device import ScpiDevice
     from agentlab.runs.history import History
     from agentlab.runs.scan import sweep
-
-_HOMES = {
-    "Action": "agentlab.instruments.model.table",
-    "Choices": "agentlab.instruments.model.device",
-    "Device": "agentlab.instruments.model.device",
-    "History": "agentlab.runs.history",
-    "InstrumentAgent": "agentlab.instruments.agent",
-    "InstrumentProxy": "agentlab.instruments.client.proxy",
-    "InstrumentSpec": "agentlab.instruments.model.spec",
-    "Parameter": "agentlab.instruments.model.parameter",
-    "Range": "agentlab.instruments.model.device",
-    "Reading": "agentlab.instruments.model.reading",
-    "ScpiDevice": "agentlab.instruments.scpi.device",
-    "Unit": "agentlab.instruments.model.device",
-    "reads": "agentlab.instruments.model.device",
-    "run_instrument": "agentlab.instruments.run",
-    "sweep": "agentlab.runs.scan",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(home), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
-
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "Action": "agentlab.instruments.model.table",
+            "Choices": "agentlab.instruments.model.device",
+            "Device": "agentlab.instruments.model.device",
+            "History": "agentlab.runs.history",
+            "InstrumentAgent": "agentlab.instruments.agent",
+            "InstrumentProxy": "agentlab.instruments.client.proxy",
+            "InstrumentSpec": "agentlab.instruments.model.spec",
+            "Parameter": "agentlab.instruments.model.parameter",
+            "Range": "agentlab.instruments.model.device",
+            "Reading": "agentlab.instruments.model.reading",
+            "ScpiDevice": "agentlab.instruments.scpi.device",
+            "Unit": "agentlab.instruments.model.device",
+            "reads": "agentlab.instruments.model.device",
+            "run_instrument": "agentlab.instruments.run",
+            "sweep": "agentlab.runs.scan",
+        },
+    )
 
 __all__ = [
     "Action",

@@ -6,8 +6,9 @@ load than a command line should.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentlab.lazy import on_demand
 
 if TYPE_CHECKING:
     from agentlab.lab.client import LabClient
@@ -15,25 +16,17 @@ if TYPE_CHECKING:
     from agentlab.lab.lab import Lab
     from agentlab.lab.supervisor import Supervisor
     from agentlab.lab.wires import Wire
-
-_HOMES = {
-    "Lab": "lab",
-    "LabClient": "client",
-    "LabFile": "file",
-    "Supervisor": "supervisor",
-    "Wire": "wires",
-    "read_lab": "file",
-}
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "Lab": ".lab",
+            "LabClient": ".client",
+            "LabFile": ".file",
+            "Supervisor": ".supervisor",
+            "Wire": ".wires",
+            "read_lab": ".file",
+        },
+    )
 
 __all__ = ["Lab", "LabClient", "LabFile", "Supervisor", "Wire", "read_lab"]
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__

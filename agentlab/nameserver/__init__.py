@@ -6,22 +6,17 @@ are first asked for, as agents have no need of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentlab.lazy import on_demand
 
 if TYPE_CHECKING:
     from agentlab.nameserver.config import NameServerConfig, read_nameserver_configs
     from agentlab.nameserver.foreground import start_ns_loop
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {"NameServerConfig": ".config", "read_nameserver_configs": ".config", "start_ns_loop": ".foreground"},
+    )
 
 __all__ = ["NameServerConfig", "read_nameserver_configs", "start_ns_loop"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in ("NameServerConfig", "read_nameserver_configs"):
-        from agentlab.nameserver import config
-
-        return getattr(config, name)
-    if name == "start_ns_loop":
-        from agentlab.nameserver.foreground import start_ns_loop
-
-        return start_ns_loop
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,8 +4,9 @@ Each class is a driver as it stands: ``run_instrument("laser", "agentlab.instrum
 :class:`World` they see each other's light; :func:`run_simulated` puts them behind real sockets in a process of their own.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from agentlab.lazy import on_demand
 
 if TYPE_CHECKING:
     from agentlab.instruments.simulated.bench import SimulatedBench, run_simulated, table_path
@@ -13,32 +14,22 @@ if TYPE_CHECKING:
     from agentlab.instruments.simulated.optics import Laser, PowerMeter
     from agentlab.instruments.simulated.stage import Stage
     from agentlab.instruments.simulated.world import World
-
-_HOMES = {
-    "Heater": "electrics",
-    "Laser": "optics",
-    "PowerMeter": "optics",
-    "PowerSupply": "electrics",
-    "SimulatedBench": "bench",
-    "Stage": "stage",
-    "Thermometer": "electrics",
-    "World": "world",
-    "run_simulated": "bench",
-    "table_path": "bench",
-}
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOMES})
-
+else:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "Heater": ".electrics",
+            "Laser": ".optics",
+            "PowerMeter": ".optics",
+            "PowerSupply": ".electrics",
+            "SimulatedBench": ".bench",
+            "Stage": ".stage",
+            "Thermometer": ".electrics",
+            "World": ".world",
+            "run_simulated": ".bench",
+            "table_path": ".bench",
+        },
+    )
 
 __all__ = [
     "Heater",
