@@ -50,9 +50,21 @@ from __future__ import annotations
 import difflib
 from collections.abc import Container, Iterable
 
+REMOTE_NOTE = "\nin the other process:\n"
+"""How the note begins that carries the traceback of another process."""
+_NOT_THE_USERS = ("agentlab.", "IPython.")
+
 
 class AgentLabError(Exception):
-    """Base of every exception of agentlab."""
+    """Base of every exception of agentlab.
+
+    IPython and notebooks show it short: the lines of the user's own code that led there, and what is wrong. What is left out
+    is in ``remote_traceback``, where another process raised it, and in :func:`traceback.print_exception`.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Give the lines that IPython shows; it asks every exception for them."""
+        return _brief_traceback(self)
 
 
 class ConfigurationError(AgentLabError, ValueError):
@@ -230,6 +242,24 @@ class RemoteError(AgentLabError, RuntimeError):
     def __str__(self) -> str:
         message, type_name, _ = self.args
         return f"{type_name}: {message}" if type_name else str(message)
+
+
+def _brief_traceback(error: AgentLabError) -> list[str]:
+    """Give an error as lines of text, without our own frames and without those of other processes."""
+    import linecache
+    import traceback  # most programs print none
+
+    linecache.checkcache()
+    trace = error.__traceback__
+    frames = zip(traceback.walk_tb(trace), traceback.extract_tb(trace), strict=True)
+    own = [one for (frame, _), one in frames if not str(frame.f_globals.get("__name__", "")).startswith(_NOT_THE_USERS)]
+    lines = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    notes = [str(note) for note in getattr(error, "__notes__", ())]
+    if any(note.startswith(REMOTE_NOTE) for note in notes):
+        lines.append("  (where the other process raised it: import sys; print(sys.last_value.remote_traceback))")
+    lines.append(f"{type(error).__name__}: {error}")
+    lines += [note for note in notes if not note.startswith(REMOTE_NOTE)]
+    return [line.rstrip("\n") for line in lines]
 
 
 def nearest(name: str, known: Iterable[str], *, limit: int = 8, last: Container[str] = ()) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from agentlab.nameserver.client import Heartbeat
+from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.nameserver.registration import Registration
 from benchmarks.peer import serve
 

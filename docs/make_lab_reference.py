@@ -145,15 +145,18 @@ def _kinds() -> Iterator[str]:
 def _interlocks() -> Iterator[str]:
     yield from (".. _lab-file-interlocks:", "", "Interlocks", "----------", "")
     yield from ("What makes an instrument safe, whoever is there or not: a list of texts, each", "", ".. code-block:: text", "")
-    yield "   condition { and condition | or condition } -> what"
+    yield "   condition { and condition | or condition } [, max_age time] -> what"
     yield from ("", ".. list-table::", "   :widths: 18 90", "")
     yield from _row(
         "condition", "``instrument.parameter``, an operator ``> >= < <= == !=``, a value: ``stage.temperature > 320 K``"
     )
     yield from _row("value", "a number with or without a unit, true, false, on, off, a word, or a text in quotes")
+    yield from _row("time", "how old the rule's readings may be: a number of seconds, or one with a unit, ``10 s``")
     yield from _row("what", "``heater.safe()``, an action ``heater.off()``, or a set ``heater.power = 0 W``")
     yield from ("", "The instrument on the right carries it out. Readings that are missing, bad or stale violate the rule, so")
-    yield from ("the instruments on the left must be polled. ``and`` and ``or`` do not stand in one rule.", "")
+    yield "the instruments on the left must be polled. Stale is what is older than ``max_age``, or, in a rule without it, than"
+    yield from ("three poll periods, 2 s at least. ``and`` and ``or`` do not stand in one rule. Or each a mapping:", "")
+    yield from _table(instruments.InterlockModel, "InterlockModel")
 
 
 def _settings() -> Iterator[str]:

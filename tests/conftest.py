@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,32 @@ from tests import leftovers
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+WORKERS = 3
+"""Test processes at least, however few cores there are: a test of this suite waits for other processes half of its time."""
+
+
+@pytest.hookimpl(optionalhook=True)  # pytest-xdist's, for `-n auto`, which pyproject.toml asks for
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run the files of a folder side by side; a single file, or single tests, here and now (as -n0 does)."""
+    files = {argument.partition("::")[0] for argument in config.args}
+    alone = len(files) == 1 and not Path(files.pop()).is_dir()
+    return 0 if alone else min(max(WORKERS, os.cpu_count() or 1), 8)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Let reports of texts that no encoding knows (names of files may have them) reach the main process."""
+    return _encodable((yield))
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return type(value)(map(_encodable, value)) if type(value) in {list, tuple} else value
 
 
 def _variables() -> dict[str, str]:
@@ -50,6 +78,8 @@ def socket_dir() -> Iterator[Path]:
     )
     # Processes that tests start run the code that is tested, not an older one that happens to be installed.
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; a program under test would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     before = leftovers.snapshot(sockets)
     try:
         yield sockets

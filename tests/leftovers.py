@@ -16,25 +16,21 @@ FORK_SERVER = "agentlab.runtime.forkserver"  # one per process; it outlives a te
 TRACKER = "multiprocessing.resource_tracker"  # Python's own: it ends when the process that started it ends
 MARK = "AGENTLAB_IPC_DIR"  # its value is this run's own, and everything that a test starts inherits it
 
-LIMIT = 3.0  # seconds that an agent which was told to end may take until it is called left behind
-
-Process = tuple[int, float]  # a pid alone may be used again
+LIMIT = 10.0  # seconds that an agent which was told to end may take until it is called left behind
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What there is at one moment; ``pids`` are those of the whole machine."""
+    """What there is at one moment; ``pids`` are those of the whole machine, which cost less than to ask whose they are."""
 
-    processes: frozenset[Process]
     threads: frozenset[threading.Thread]
     sockets: frozenset[Path]
     pids: frozenset[int]
 
 
 def snapshot(socket_dir: Path) -> Snapshot:
-    """See what there is now: processes below this one, threads that are no daemons, socket files."""
-    pids = frozenset(psutil.pids())
-    return Snapshot(frozenset(_processes(frozenset())), frozenset(_threads()), frozenset(_sockets(socket_dir)), pids)
+    """See what there is now: processes, threads that are no daemons, socket files."""
+    return Snapshot(frozenset(_threads()), frozenset(_sockets(socket_dir)), frozenset(psutil.pids()))
 
 
 def find_new(before: Snapshot, socket_dir: Path, *, fork_server_may_stay: bool) -> dict[str, list[str]]:
@@ -43,12 +39,9 @@ def find_new(before: Snapshot, socket_dir: Path, *, fork_server_may_stay: bool) 
     Returns:
         ``processes``, ``threads`` and ``socket files``: one text for each thing left; empty ones are left out.
     """
-    fresh = frozenset(psutil.pids()) - before.pids
     left = {
         "processes": [
-            text
-            for key in sorted(set(_processes(fresh)) - before.processes)
-            if (text := _describe(key[0], fork_server_may_stay=fork_server_may_stay))
+            text for process in _processes(before) if (text := _describe(process.pid, fork_server_may_stay=fork_server_may_stay))
         ],
         "threads": [repr(thread) for thread in _threads() if thread not in before.threads],
         "socket files": [str(path) for path in sorted(set(_sockets(socket_dir)) - before.sockets)],
@@ -70,10 +63,9 @@ def wait_until_clean(look: Callable[[], dict[str, list[str]]]) -> dict[str, list
 
 def clean_up(before: Snapshot, socket_dir: Path, *, fork_server_may_stay: bool) -> None:
     """End and remove what a test left, so that it does not spoil the tests after it; threads cannot be ended."""
-    for pid, created in set(_processes(frozenset(psutil.pids()) - before.pids)) - before.processes:
+    for process in list(_processes(before)):
         try:
-            process = psutil.Process(pid)
-            if process.create_time() == created and _describe(pid, fork_server_may_stay=fork_server_may_stay):
+            if _describe(process.pid, fork_server_may_stay=fork_server_may_stay):
                 process.kill()
                 process.wait(1.0)
         except (psutil.NoSuchProcess, psutil.TimeoutExpired):
@@ -87,27 +79,23 @@ def report(left: dict[str, list[str]], who: str) -> str:
     return "\n".join([f"{who} left behind:", *(f"  {kind}: {text}" for kind, texts in left.items() for text in texts)])
 
 
-def _processes(candidates: frozenset[int]) -> Iterator[Process]:
-    """Give all below this process; and those of the candidates that lost their parent but carry this run's mark."""
-    below = {(child.pid, child.create_time()) for child in _children()}
-    yield from below
-    mark = os.environ.get(MARK)
-    for pid in candidates - {pid for pid, _ in below} if mark else ():
+def _processes(before: Snapshot) -> Iterator[psutil.Process]:
+    """Give those that are new and ours: below this one, or without their parent but with this run's mark."""
+    for pid in sorted(frozenset(psutil.pids()) - before.pids):
         try:
             process = psutil.Process(pid)
-            if process.environ().get(MARK) == mark:
-                yield pid, process.create_time()
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-
-
-def _children() -> Iterator[psutil.Process]:
-    for child in psutil.Process().children(recursive=True):
-        try:
-            child.create_time()
+            if any(parent.pid == os.getpid() for parent in process.parents()) or _is_marked(process):
+                yield process
         except psutil.NoSuchProcess:
             continue
-        yield child
+
+
+def _is_marked(process: psutil.Process) -> bool:
+    mark = os.environ.get(MARK)
+    try:
+        return mark is not None and process.environ().get(MARK) == mark
+    except (psutil.ZombieProcess, psutil.AccessDenied):  # a zombie is its parent's affair, and another user's process not ours
+        return False
 
 
 def _describe(pid: int, *, fork_server_may_stay: bool) -> str | None:

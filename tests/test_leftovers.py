@@ -1,8 +1,6 @@
-"""conftest.py must see what a test leaves: each case is a small test run of its own that leaves one thing."""
+"""conftest.py must see what a test leaves: small test runs of their own whose tests leave something."""
 
-import pytest
-
-CONFTEST = "from tests.conftest import *; leftovers.LIMIT = 0.5"
+CONFTEST = "from tests.conftest import *; leftovers.LIMIT = 0.3"
 LEAVES_CHILD = """
 import subprocess, sys
 def test_it():
@@ -23,7 +21,7 @@ def test_it():
 LEAVES_THREAD = """
 import threading
 def test_it():
-    threading.Timer(3, print).start()
+    threading.Timer(1.5, print).start()
 """
 LEAVES_SOCKET = """
 import socket
@@ -39,6 +37,11 @@ def test_it():
     server = subprocess.Popen([sys.executable, "-c", program, "agentlab.runtime.forkserver"], stdout=subprocess.PIPE)
     server.stdout.readline()
     server.stdout.close()
+"""
+STARTS_FORK_SERVER = """
+import subprocess, sys
+def test_it():
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "agentlab.runtime.forkserver"])
 """
 CLEAN = """
 import os, subprocess, sys, threading
@@ -60,24 +63,31 @@ def test_second(socket_dir):
 """
 
 
-@pytest.mark.parametrize(
-    ("program", "named"),
-    [
-        (LEAVES_CHILD, r".*processes: pid .*time\.sleep\(600\).*"),
-        (LEAVES_ORPHAN, r".*processes: pid .*time\.sleep\(600\).*"),
-        (LEAVES_ZOMBIE, r".*processes: pid .*zombie.*"),
-        (LEAVES_THREAD, r".*threads: .*Timer.*"),
-        (LEAVES_SOCKET, r".*socket files: .*/forgotten"),
-        (LEAVES_FORK_SERVER_CHILD, r".*processes: pid .*sleep\(600\) agentlab\.runtime\.forkserver.*"),
-    ],
-    ids=["child", "orphan", "zombie", "thread", "socket", "child of a fork server"],
-)
-def test_what_a_test_leaves_is_an_error_that_names_it(pytester, program, named):
+CASES = {
+    "child": (LEAVES_CHILD, r".*processes: pid .*time\.sleep\(600\).*"),
+    "orphan": (LEAVES_ORPHAN, r".*processes: pid .*time\.sleep\(600\).*"),
+    "zombie": (LEAVES_ZOMBIE, r".*processes: pid .*zombie.*"),
+    "thread": (LEAVES_THREAD, r".*threads: .*Timer.*"),
+    "socket": (LEAVES_SOCKET, r".*socket files: .*/forgotten"),
+    "child_of_a_fork_server": (LEAVES_FORK_SERVER_CHILD, r".*processes: pid .*sleep\(600\) agentlab\.runtime\.forkserver.*"),
+}
+
+
+def test_what_a_test_leaves_is_an_error_that_names_it(pytester):
     pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(program)
+    pytester.makepyfile(**{f"test_{case}": program for case, (program, _) in CASES.items()})
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=len(CASES), errors=len(CASES))
+    for case, (_, named) in CASES.items():
+        result.stdout.re_match_lines([rf".*test_{case}\.py::test_it left behind:", named])
+
+
+def test_what_the_whole_run_leaves_is_an_error_too(pytester):
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(STARTS_FORK_SERVER)
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.re_match_lines([r".*test_it left behind:", named])
+    result.stdout.re_match_lines([r".*the whole run left behind:", r".*processes: pid .*agentlab\.runtime\.forkserver.*"])
 
 
 def test_a_clean_run_passes_and_each_test_starts_with_the_same_settings(pytester):

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from agentlab.cli.asking import Peer
+from agentlab.cli.door import mistake
 from agentlab.cli.options import File, Limit, Name, NsAddr, as_json, value_of
-from agentlab.cli.peers import Peer, mistake, peer
+from agentlab.cli.peers import peer
 from agentlab.cli.tables import printable
 
 SAFE = "safe"
@@ -51,7 +53,7 @@ def _ask(whom: Peer, method: str, args: list[Any], kwargs: dict[str, Any], *, sa
     """Call the method, or give the attribute of that name."""
     if method == SAFE and whom.is_instrument:
         return whom.call("make_safe", args, kwargs, safe=False, timeout=timeout)
-    if method in whom.methods(timeout):
+    if whom.has_method(method, timeout):
         return whom.call(method, args, kwargs, safe=safe, timeout=timeout)
     if args or kwargs or method.startswith("_"):
         raise whom.unknown(method, "public method", whom.methods, timeout)

@@ -11,7 +11,6 @@ import typer
 from agentlab.cli.door import MISTAKE
 from agentlab.cli.labs import Simulated
 from agentlab.cli.options import Json, as_json
-from agentlab.yamlfile.problems import Problem, ProblemsError
 
 _NOUNS = {
     "agents": "agent",
@@ -38,16 +37,11 @@ def check(
 
     Each problem is one line: file, line, column, key, what was found and what is allowed. The exit code is 2 then.
     """
-    from agentlab.lab.file import read_lab  # pydantic and PyYAML take a tenth of a second, which other verbs need not wait for
+    from agentlab.lab.file import look_at_lab  # pydantic and PyYAML take a tenth of a second, which others need not wait for
 
-    counts: dict[str, int] = {}
-    notes: tuple[Problem, ...] = ()
-    problems: tuple[Problem, ...] = ()
-    try:
-        lab = read_lab(file, inspect=not no_import, simulated=simulated)
-        counts, notes = lab.counts(), lab.notes
-    except ProblemsError as error:
-        problems = error.problems
+    looked = look_at_lab(file, inspect=not no_import, simulated=simulated)
+    counts = {} if looked.lab is None else looked.lab.counts()
+    problems, notes = looked.problems, looked.notes
     if strict:
         problems, notes = (*problems, *notes), ()
     if as_text_for_programs:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentlab.agent.describe import bare, signature_text
+from agentlab.cli.asking import Peer
 from agentlab.cli.completion import complete_attribute
+from agentlab.cli.door import mistake
 from agentlab.cli.options import File, Json, Limit, NsAddr, as_json
-from agentlab.cli.peers import Peer, member_peer, mistake, peer
+from agentlab.cli.peers import member_peer, peer
 from agentlab.errors import RemoteError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -152,13 +154,13 @@ def _show(console: Console, found: dict[str, Any]) -> None:
 
 def _show_driver(console: Console, driver: dict[str, Any]) -> None:
     """Print what an instrument has from its driver."""
-    from agentlab.cli.describeinstrument import actions, facts, parameter_table  # for instruments alone
+    from agentlab.cli.describeinstrument import actions, facts, parameter_table, without_arguments  # for instruments alone
 
     for fact in facts(driver):
         _wrapped(console, fact, INDENT, 2 * INDENT)
     if driver.get("doc"):
         console.print()
-        _indented(console, driver["doc"])
+        _indented(console, without_arguments(driver["doc"]))
     parameters = parameter_table(driver)
     if parameters is not None:
         console.print()

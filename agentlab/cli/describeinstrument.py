@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from agentlab.instruments.model.parameter import Parameter
 if TYPE_CHECKING:
     from rich.table import Table
 
+_ARGUMENTS = re.compile(r"^\s*Args:\s*$", re.MULTILINE)
 COLUMNS = ("parameter", "type", "unit", "limits", "poll", "about")
 ACCESS = {(True, True): "", (True, False): "read only", (False, True): "set only", (False, False): "hidden"}
 
@@ -25,6 +27,11 @@ def without_inherited(found: dict[str, Any]) -> dict[str, Any]:
     ours = found["class"].startswith("agentlab.instruments.")
     parts = {part: [one for one in found[part] if one["name"] not in common] for part in ("methods", "attributes")}
     return {**found, **parts, "doc": "" if ours else found["doc"]}
+
+
+def without_arguments(doc: str) -> str:
+    """Give a driver's documentation without what its constructor takes: whoever uses the instrument did not build it."""
+    return _ARGUMENTS.split(doc, maxsplit=1)[0].rstrip()
 
 
 def facts(driver: dict[str, Any]) -> list[str]:
@@ -59,7 +66,7 @@ def _row(plain: dict[str, Any], polls: dict[str, float]) -> list[str]:
     ramp = f"in steps of {parameter.step:g}" if parameter.step else ""
     limits = parameter.limits_text() if parameter.writable else ""
     poll = polls.get(parameter.name) or parameter.poll
-    about = "; ".join(text for text in (access, ramp, parameter.doc.strip().partition("\n")[0]) if text)
+    about = "; ".join(text for text in (access, ramp, _first_line(parameter.doc)) if text)
     unit = f" {parameter.unit}"
     return [
         parameter.name,
@@ -87,4 +94,9 @@ def actions(driver: dict[str, Any]) -> Iterator[tuple[str, str]]:
             text = signature_text(inspect.Signature(made))
         except ValueError:  # a vendor's own idea of a signature
             text = "(...)"
-        yield f"{action['name']}{text}", action["doc"].strip().partition("\n")[0]
+        yield f"{action['name']}{text}", _first_line(action["doc"])
+
+
+def _first_line(doc: str) -> str:
+    """Give the first line of a documentation as a terminal shows it, without the marks of code."""
+    return doc.strip().partition("\n")[0].replace("``", "")

@@ -117,6 +117,12 @@ def say(text: str) -> None:
         print(f"agentlab: {line}", file=sys.stderr, flush=True)
 
 
+def mistake(text: str) -> typer.Exit:
+    """Say what the user did wrong; give what to raise."""
+    say(text)
+    return typer.Exit(MISTAKE)
+
+
 def _without_traceback(text: str) -> str:
     """Give the first line of what a unit's failure says; the whole of it is in the lab's log."""
     first, *more = text.strip().splitlines() or [""]

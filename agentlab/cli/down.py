@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 
 from agentlab.cli.door import FAILED, say
-from agentlab.cli.labs import DEFAULT, FileArgument, Following
-from agentlab.cli.options import Json, as_json
+from agentlab.cli.following import Following
+from agentlab.cli.labs import DEFAULT, FileArgument
+from agentlab.cli.options import Json, as_json, seconds
 from agentlab.errors import LabDownError
 from agentlab.lab.client import LabClient, wait_for_end
 from agentlab.lab.holding import run_by_program
@@ -25,7 +26,8 @@ ASK_AGAIN = 2.0
 def down(
     file: FileArgument = DEFAULT,
     timeout: Annotated[
-        float, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="For all units together; then they are killed.")
+        float,
+        typer.Option("--timeout", parser=seconds(), metavar="SECONDS", help="For all units together; then they are killed."),
     ] = 10.0,
     as_text_for_programs: Json = False,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,8 +12,9 @@ import typer
 from agentlab.cli.completion import complete_instrument
 from agentlab.cli.door import FAILED, MISTAKE, say
 from agentlab.cli.instrumentlooks import Answer, Place, ask_all, chosen, instruments_of, status_of, supervised
-from agentlab.cli.options import File, Json, NsAddr, as_json
+from agentlab.cli.options import File, Json, NsAddr, as_json, seconds
 from agentlab.cli.reservations import note_of_user
+from agentlab.errors import AgentLabError
 from agentlab.runtime.calling import Caller
 
 LIMIT = 3.0
@@ -39,7 +40,8 @@ def estop(
     ] = None,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What others are told.")] = "emergency stop",
     wait: Annotated[
-        float, typer.Option("--wait", min=0.0, metavar="SECONDS", help="How long to look whether the safe states are reached.")
+        float,
+        typer.Option("--wait", parser=seconds(), metavar="SECONDS", help="How long to look whether the safe states are reached."),
     ] = 2.0,
     nsaddr: NsAddr = None,
     file: File = None,
@@ -54,28 +56,47 @@ def estop(
     deadline = time.monotonic() + wait
     stopped: _Stopped = {}
     _stop(chosen(supervised(nsaddr, file), names or [])[0], reason, stopped, named=bool(names))  # before any name server is asked
-    is_last = False
-    while True:  # who is started again meanwhile knows of no latch, and is stopped again
-        places, wrong = chosen(instruments_of(nsaddr, file), names or [])
-        fresh = _stop(places, reason, stopped, named=bool(names))
-        coming = any(place.uri is None and place.state in _COMING for place in places) and time.monotonic() < deadline
-        if is_last and not fresh and not coming:
-            break
+    unasked = ""
+    try:
+        wrong = _stop_the_rest(
+            stopped, lambda: chosen(instruments_of(nsaddr, file), names or []), reason, deadline, named=bool(names)
+        )
+    except AgentLabError as error:
+        if not stopped:
+            raise
         _follow(stopped, deadline)
-        is_last = not coming or time.monotonic() > deadline + LIMIT
-        time.sleep(_LOOK_AGAIN if coming else 0.0)
+        wrong, unasked = [], f"whether there are more could not be asked: {error}"
     rows = [stopped[name][1] for name in (names or sorted(stopped)) if name in stopped]
     rows = list({row["name"]: row for row in rows}.values())
     if as_text_for_programs:
         print(as_json([{key: value for key, value in row.items() if key != "over"} for row in rows]))
     elif rows or not wrong:
         _tell(rows)
-    for text in wrong:
+    for text in (*wrong, *filter(None, [unasked])):
         say(text)
-    if any(row["error"] or row["failed"] or row["pending"] for row in rows):
+    if unasked or any(row["error"] or row["failed"] or row["pending"] for row in rows):
         raise typer.Exit(FAILED)
     if wrong:
         raise typer.Exit(MISTAKE)
+
+
+def _stop_the_rest(
+    stopped: _Stopped, find: Callable[[], tuple[list[Place], list[str]]], reason: str, deadline: float, *, named: bool
+) -> list[str]:
+    """Stop whoever is not stopped yet, and look until all are safe; give what is wrong with the names.
+
+    Who is started again meanwhile may know of no latch, and is stopped again.
+    """
+    is_last = False
+    while True:
+        places, wrong = find()
+        fresh = _stop(places, reason, stopped, named=named)
+        coming = any(place.uri is None and place.state in _COMING for place in places) and time.monotonic() < deadline
+        if is_last and not fresh and not coming:
+            return wrong
+        _follow(stopped, deadline)
+        is_last = not coming or time.monotonic() > deadline + LIMIT
+        time.sleep(_LOOK_AGAIN if coming else 0.0)
 
 
 def _stop(places: Sequence[Place], reason: str, stopped: _Stopped, *, named: bool) -> bool:

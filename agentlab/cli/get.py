@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from agentlab.cli.asking import Peer
 from agentlab.cli.completion import complete_attribute
 from agentlab.cli.options import File, Json, Limit, NsAddr, as_json
-from agentlab.cli.peers import Peer, member_peer
+from agentlab.cli.peers import member_peer
 from agentlab.cli.tables import printable
 
 Attribute = Annotated[

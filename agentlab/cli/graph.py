@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from agentlab.cli.completion import complete_name
+from agentlab.cli.door import mistake
 from agentlab.cli.looks import Look, registrations
 from agentlab.cli.options import File, Json, NsAddr, as_json, nameserver
-from agentlab.cli.peers import mistake
 from agentlab.errors import ConfigurationError, nearest
 from agentlab.lab.graph import Graph, Node, graph_of_agents, graph_of_lab, graph_text
 

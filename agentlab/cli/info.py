@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 import sys
 from importlib import metadata
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -52,8 +52,7 @@ def _versions() -> dict[str, str]:
         "agentlab": agentlab.__version__,
         "Python": f"{platform.python_version()} ({platform.python_implementation()}, {sys.executable})",
         "system": platform.platform(),
-        # Loaded by the transport floor, the only one that may import it; asked for its version alone.
-        "libzmq": _libzmq(sys.modules.get("zmq")),
+        "libzmq": _libzmq(),
     }
     for package in PACKAGES:
         try:
@@ -63,5 +62,8 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _libzmq(module: Any) -> str:
+def _libzmq() -> str:
+    """Give the version of the library; the transport floor, the only one that may import it, is loaded for this."""
+    importlib.import_module("agentlab.transport.context")
+    module = sys.modules.get("zmq")
     return "not loaded" if module is None else str(module.zmq_version())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentlab.cli.instrumentlooks import PATIENCE, Answer, ask_all, instruments_of, status_of
-from agentlab.cli.options import File, NsAddr, as_json, as_json_line
+from agentlab.cli.options import File, Interval, NsAddr, as_json, as_json_line
 from agentlab.cli.tables import printable, show, table
 from agentlab.instruments.model.reading import Reading
 from agentlab.runtime.calling import Caller
@@ -29,7 +29,7 @@ def instruments(
     nsaddr: NsAddr = None,
     file: File = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on showing them, until Ctrl-C.")] = False,
-    interval: Annotated[float, typer.Option("--interval", "-i", min=0.1, metavar="SECONDS", help="Between two looks.")] = 1.0,
+    interval: Interval = 1.0,
     count: Annotated[
         int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after so many looks.", show_default="none")
     ] = None,
@@ -99,13 +99,16 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 
 def _story(row: dict[str, Any]) -> str:
     """Give the last readings with their units; before them, why the instrument is not as it should be."""
-    readings = [Reading.from_dict(one) for one in row["readings"].values()]
+    readings = [one for plain in row["readings"].values() if (one := Reading.from_dict(plain)).value is not None]
     readings.sort(key=lambda one: one.sequence == 0)  # those that are polled first
-    texts = [_short(f"{one.name} {one}") for one in readings[:MOST_READINGS] if one.value is not None]
+    texts = [_short(f"{one.name} {one}") for one in readings[:MOST_READINGS]]
     more = len(readings) - MOST_READINGS
     shown = ", ".join(texts) + (f" and {more} more" if more > 0 else "")
     why = row["no_answer"] or (row.get("reason") if row["state"] not in ("online", "busy") else "")
+    hangs = row.get("hangs")
     doing = f"{row['action']} runs{_progress(row)}" if row["state"] == "busy" and row.get("action") else ""
+    if isinstance(hangs, dict) and hangs.get("text") != why:  # before the device was ever there, that is the reason, too
+        doing = str(hangs.get("text"))
     return "; ".join(str(part) for part in (why, doing, shown) if part) or "-"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from agentlab.cli.options import File, Json, NsAddr, as_json
+from agentlab.cli.options import File, Json, NsAddr, as_json, seconds
 from agentlab.cli.peers import InstrumentName, instrument
 from agentlab.cli.reservations import Reservation, keep, note_of_user, reserved
 from agentlab.cli.tables import since_text
@@ -21,11 +21,13 @@ LONGEST = 365 * 86400.0
 
 def lock(
     name: InstrumentName,
-    seconds: Annotated[
-        float, typer.Option("--for", min=1.0, max=LONGEST, metavar="SECONDS", help="When it ends by itself.")
+    lasting: Annotated[
+        float, typer.Option("--for", parser=seconds(1.0, LONGEST), metavar="SECONDS", help="When it ends by itself.")
     ] = 600.0,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="What others are told.", show_default=False)] = "",
-    wait: Annotated[float, typer.Option("--wait", min=0.0, max=LONGEST, metavar="SECONDS", help="For whoever has it now.")] = 0.0,
+    wait: Annotated[
+        float, typer.Option("--wait", parser=seconds(0.0, LONGEST), metavar="SECONDS", help="For whoever has it now.")
+    ] = 0.0,
     nsaddr: NsAddr = None,
     file: File = None,
     as_text_for_programs: Json = False,
@@ -39,8 +41,8 @@ def lock(
         earlier = reserved(whom.uri)
         token = None if earlier is None else earlier.token
         whom.speak_as(note_of_user("lock", token))
-        granted = whom.call("acquire", (wait, seconds, reason, token), safe=False, timeout=wait + ANSWER)
-        until = max(time.time() + seconds, 0.0 if earlier is None or granted["token"] != token else earlier.until)
+        granted = whom.call("acquire", (wait, lasting, reason, token), safe=False, timeout=wait + ANSWER)
+        until = max(time.time() + lasting, 0.0 if earlier is None or granted["token"] != token else earlier.until)
         try:
             keep(Reservation(name, whom.uri, granted["token"], until, reason))
         except (AgentLabError, OSError):

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from agentlab.cli.labs import DEFAULT, FileOption, complete_units
+from agentlab.cli.labs import DEFAULT, complete_units
 from agentlab.errors import LabError
 from agentlab.lab.client import LabClient
 from agentlab.lab.loglines import LogRecord
@@ -37,7 +38,7 @@ def logs(
         str, typer.Option("--level", metavar="LEVEL", help="The lowest level: DEBUG, INFO, WARNING or ERROR.")
     ] = "DEBUG",
     number: Annotated[int, typer.Option("-n", metavar="N", help="How many records from the end; -1: all.")] = 100,
-    file: FileOption = DEFAULT,
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The lab file.")] = DEFAULT,  # -f is to follow
     as_json_lines: Annotated[bool, typer.Option("--json", help="Print records as they are stored: a line of JSON each.")] = False,
 ) -> None:
     """Show the log of a lab, of all its units in order of time. The lab need not be up.

@@ -38,20 +38,28 @@ def ls(nsaddr: NsAddr = None, file: File = None, as_text_for_programs: Json = Fa
 def _row(registration: Registration, answer: Answer) -> dict[str, Any]:
     known, (state, vitals) = registration.metadata, answer
     vitals = vitals or {}
-    since = vitals.get("since", known.get("started"))
+    since = _moment(vitals.get("since", known.get("started")))
     return {
         "name": registration.name,
         "kind": known.get("kind", "agent" if "class" in known else "other"),
         "class": known.get("class"),
         "host": known.get("host"),
         "state": _with_device(str(vitals.get("state", state)), vitals),
-        "since": datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds") if isinstance(since, (int, float)) else None,
+        "since": None if since is None else since.isoformat(timespec="seconds"),
         "rate": vitals.get("rate"),
         "errors": vitals.get("errors"),
         "pid": vitals.get("pid", known.get("pid")),
         "tags": known.get("tags", []),
         "uri": registration.uri,
     }
+
+
+def _moment(since: object) -> datetime | None:
+    """Give a time of a registration or an answer; None for what is none: whoever registers may say what it likes."""
+    try:
+        return datetime.fromtimestamp(since, UTC) if isinstance(since, (int, float)) else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _with_device(state: str, vitals: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from agentlab.cli.labs import DEFAULT, FileArgument, Following, Simulated
+from agentlab.cli.following import Following
+from agentlab.cli.labs import DEFAULT, FileArgument, Simulated, StartLimit
 
 
 def node(
@@ -20,10 +21,7 @@ def node(
     strict_start: Annotated[
         bool, typer.Option("--strict-start", help="End with code 2 when a unit does not start, instead of going on without it.")
     ] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Limit for the whole start.", show_default="as each unit has"),
-    ] = None,
+    timeout: StartLimit = None,
     simulated: Simulated = False,
 ) -> None:
     """Run the lab of a file here, until SIGTERM or Ctrl-C; what happens is told in plain lines.

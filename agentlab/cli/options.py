@@ -6,7 +6,7 @@ import json
 import math
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,30 @@ from agentlab.settings import NAMESERVER_VARIABLE
 
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_PORT}"
 LAB_FILE = "lab.yml"
+
+LONGEST = 366 * 86400.0
+"""Seconds that no verb waits: beyond some such number the system does not know how to."""
+
+
+def seconds(least: float = 0.0, most: float = LONGEST) -> Callable[[object], float]:
+    """Make what reads an option's seconds; neither ``nan`` nor ``inf`` is any time to wait.
+
+    Args:
+        least: The smallest number that is allowed.
+        most: The largest.
+    """
+
+    def read(given: object) -> float:
+        try:
+            found = float(str(given))
+        except ValueError:
+            found = math.nan
+        if not least <= found <= most:
+            raise typer.BadParameter(f"found {str(given)!r}, allowed are seconds from {least:g} to {most:.0f}")
+        return found
+
+    return read
+
 
 NsAddr = Annotated[
     str | None,
@@ -39,9 +63,11 @@ Name = Annotated[
     typer.Argument(metavar="NAME", help="Of an agent or a service.", show_default=False, autocompletion=complete_name),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Timeout = Annotated[float, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="How long to wait.")]
+Timeout = Annotated[float, typer.Option("--timeout", parser=seconds(), metavar="SECONDS", help="How long to wait.")]
+Interval = Annotated[float, typer.Option("--interval", "-i", parser=seconds(0.1), metavar="SECONDS", help="Between two looks.")]
 Limit = Annotated[
-    float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Limit for the answer.", show_default="none")
+    float | None,
+    typer.Option("--timeout", parser=seconds(), metavar="SECONDS", help="Limit for the answer.", show_default="none"),
 ]
 
 

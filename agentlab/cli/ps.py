@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psutil
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from agentlab.cli.labs import DEFAULT, age, first_line, size
 from agentlab.cli.options import Json, as_json
-from agentlab.cli.tables import printable
+from agentlab.cli.tables import printable, show
 from agentlab.errors import ConfigurationError
 from agentlab.lab.client import LabClient
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 LONGEST_NAME = 24
 """Characters of a unit's name that stand in one line, so that the table fits 80."""
@@ -54,7 +55,7 @@ def ps(
     elif not rows:
         print("the lab has no units")
     else:
-        Console(highlight=False, markup=False).print(_table(rows))
+        show(_table(rows))
 
 
 def look_at_instruments(rows: list[dict[str, Any]]) -> None:
@@ -90,6 +91,8 @@ def usage(pid: int | None) -> dict[str, float | None]:
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
+    from rich.table import Table
+
     reasons = [why(row) for row in rows]
     explained = any(reasons)
     table = Table(box=None, pad_edge=False, expand=explained)

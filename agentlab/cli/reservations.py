@@ -74,11 +74,24 @@ def keep(reservation: Reservation) -> None:
     """
     path = _path(reservation.uri)
     private_dir(path.parent, setting=STATE_VARIABLE)
+    _sweep(path.parent)
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         json.dump(asdict(reservation), stream)
     draft.replace(path)  # whole or not at all
+
+
+def _sweep(directory: Path) -> None:
+    """Take away what is over: an agent that was started again has another URI, and nobody asks for the old one."""
+    for path in directory.glob("*.json"):
+        try:
+            over = float(json.loads(path.read_text("utf-8"))["until"]) <= time.time()
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):  # another command's, just written or taken away
+            continue
+        if over:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def forget(uri: str) -> None:

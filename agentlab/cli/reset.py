@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from agentlab.cli.completion import complete_instrument
-from agentlab.cli.door import FAILED, say
+from agentlab.cli.door import FAILED, mistake, say
 from agentlab.cli.instrumentlooks import PATIENCE, ask_all, chosen, instruments_of
 from agentlab.cli.options import File, Json, NsAddr, as_json
-from agentlab.cli.peers import mistake
 from agentlab.cli.reservations import note_for
 
 

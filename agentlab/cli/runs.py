@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("run", "name", "state", "since", "rows", "axes", "readings")
 LAST = "last"
-ACTIONS = ("ls", "show", "plot", "export")
+_PROPOSED = 200
+"""Of the newest runs, at most, that a shell proposes."""
+ACTIONS = ("ls", "show", "plot", "export", "abort", "rm")
 FORMATS = {"csv": ".csv", "parquet": ".parquet", "hdf5": ".h5"}
 """Of exported files, with the ending of their names."""
 _DOTS = "\u280f"
@@ -41,7 +43,7 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
     from agentlab.runs.store import RunStore
 
     try:
-        runs = RunStore(ctx.params.get("store")).runs()[::-1]
+        runs = RunStore(ctx.params.get("store")).runs(_PROPOSED)[::-1]
     except AgentLabError:
         return []
     known = dict.fromkeys([LAST, *(run.name for run in runs), *(str(run.id) for run in runs)])
@@ -50,14 +52,17 @@ def complete_run(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def runs(
     action: Annotated[
-        str, typer.Argument(metavar="[ACTION]", help="ls, show, plot or export.", autocompletion=complete_action)
+        str, typer.Argument(metavar="[ACTION]", help="ls, show, plot, export, abort or rm.", autocompletion=complete_action)
     ] = "ls",
     which: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            metavar="[RUN]", help="Its number, its name (the newest of that name), or last.", autocompletion=complete_run
+            metavar="[RUN]",
+            help="Its number, its name (the newest of that name), or last.",
+            autocompletion=complete_run,
+            show_default=LAST,
         ),
-    ] = LAST,
+    ] = None,
     store: Annotated[
         Path | None,
         typer.Option(
@@ -89,6 +94,8 @@ def runs(
     """List runs, show one, draw it in the terminal or as a picture, or write its rows into a file.
 
     States: running; done; aborted (interrupted, or its process was killed: sweep(..., resume=RUN) goes on); failed.
+    abort marks a run as aborted whose process has died on another machine; rm removes a run with all its rows. Both must be told
+    which.
     """
     from agentlab.runs.store import RunStore  # SQLAlchemy takes its time
 
@@ -100,8 +107,12 @@ def runs(
     if action == "ls":
         _ls(kept, number, as_json_text=as_text_for_programs)
         return
-    run = _found(kept, which)
-    if action == "show":
+    if which is None and action in ("abort", "rm"):
+        raise ConfigurationError(f"{action} must be told which run; see agentlab runs")
+    run = _found(kept, LAST if which is None else which)
+    if action in ("abort", "rm"):
+        _end(run, action, as_json_text=as_text_for_programs)
+    elif action == "show":
         _show(run, follow=follow, as_json_text=as_text_for_programs)
     elif action == "plot":
         _plot(run, output, y, follow=follow, as_json_text=as_text_for_programs)
@@ -123,9 +134,19 @@ def _found(kept: RunStore, which: str) -> Run:
     return run
 
 
+def _end(run: Run, action: str, *, as_json_text: bool) -> None:
+    title, before = run.info.title, run.state
+    if action == "rm":
+        run.store.delete(run)
+        said = "removed"
+    else:
+        run.store.abort(run)
+        said = "is aborted now" if before == "running" else f"was {before} already"
+    print(as_json({"run": run.id, "was": before}) if as_json_text else f"{title}: {said}")
+
+
 def _ls(kept: RunStore, number: int, *, as_json_text: bool) -> None:
-    found = kept.runs()
-    found = found if number < 0 else found[len(found) - number :] if number < len(found) else found
+    found = kept.runs(None if number < 0 else number)
     if as_json_text:
         print(as_json([{**run.info.to_dict(), "store": str(kept.path)} for run in found]))
     elif not found:
@@ -165,6 +186,7 @@ def _show(run: Run, *, follow: bool, as_json_text: bool) -> None:
         "rows": f"{info.rows} of {info.planned}{f' ({grid})' if info.shape[1:] else ''}",
         "started": datetime.fromtimestamp(info.started).astimezone().isoformat(" ", "seconds"),
         "took": f"{ended - info.started:.1f} s" if info.ended or info.is_running else "",
+        "heard": f"{time.time() - run.heard:.0f} s ago, its newest row" if info.is_running else "",
         "by": f"{info.user} on {info.host}, process {info.pid}",
         "instruments": ", ".join(snapshot),
         "remarks": f"{len(remarks)}, the first: row {remarks[0][0]}, {remarks[0][1]}: {remarks[0][2]}" if remarks else "",

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
+from agentlab.cli.asking import Peer
+from agentlab.cli.door import mistake
 from agentlab.cli.get import Attribute
 from agentlab.cli.options import File, Json, Limit, NsAddr, as_json, value_of
-from agentlab.cli.peers import Peer, member_peer, mistake
+from agentlab.cli.peers import member_peer
 from agentlab.cli.tables import printable
 from agentlab.errors import nearest
 

@@ -56,7 +56,10 @@ def since_text(when: float | None, now: float) -> str:
     """
     if when is None:
         return "-"
-    then, today = datetime.fromtimestamp(when).astimezone(), datetime.fromtimestamp(now).astimezone()
+    try:
+        then, today = datetime.fromtimestamp(when).astimezone(), datetime.fromtimestamp(now).astimezone()
+    except (ValueError, OverflowError, OSError):  # whoever registers may say what it likes
+        return "?"
     if then.date() == today.date():
         return then.strftime("%H:%M:%S")
     return then.strftime("%d %b %H:%M" if then.year == today.year else "%Y-%m-%d")

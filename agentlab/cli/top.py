@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentlab.cli.looks import PATIENCE, Look, registrations
-from agentlab.cli.options import File, NsAddr, as_json_line, nameserver
+from agentlab.cli.options import File, Interval, NsAddr, as_json_line, nameserver
 from agentlab.cli.tables import bytes_text, count_text, rate_text, show, table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ FIRST = 0.5
 def top(
     nsaddr: NsAddr = None,
     file: File = None,
-    interval: Annotated[float, typer.Option("--interval", "-i", min=0.1, metavar="SECONDS", help="Between two looks.")] = 1.0,
+    interval: Interval = 1.0,
     count: Annotated[
         int | None, typer.Option("--count", "-n", min=1, metavar="N", help="End after so many looks.", show_default="none")
     ] = None,

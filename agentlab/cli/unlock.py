@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from agentlab.cli.asking import Peer
+from agentlab.cli.door import mistake
 from agentlab.cli.options import File, Json, NsAddr, as_json
-from agentlab.cli.peers import InstrumentName, Peer, instrument, mistake
+from agentlab.cli.peers import InstrumentName, instrument
 from agentlab.cli.reservations import forget, note_of_user, reserved
 from agentlab.errors import LockedError
 

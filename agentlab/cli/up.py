@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,10 +10,16 @@ import typer
 from rich.console import Console
 
 from agentlab.cli.door import FAILED, INTERRUPTED, MISTAKE, say
-from agentlab.cli.labs import DEFAULT, FileArgument, Following, Simulated, first_line, log_of
+from agentlab.cli.following import Following
+from agentlab.cli.labs import DEFAULT, FileArgument, Simulated, StartLimit, first_line, log_of
 from agentlab.cli.options import Json, as_json
+from agentlab.cli.ps import WELL, look_at_instruments
+from agentlab.cli.tables import printable
 from agentlab.lab.client import LabClient
 
+LOADING = 1.0
+"""Seconds in which drivers are loaded and most devices have answered."""
+_LOOK = 0.05
 RUNNING = frozenset(("running", "suspected", "done", "elsewhere"))
 
 
@@ -20,10 +27,7 @@ def up(
     file: FileArgument = DEFAULT,
     keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on without a unit that does not start.")] = False,
     foreground: Annotated[bool, typer.Option("--foreground", help="Stay here and run the lab until Ctrl-C.")] = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option("--timeout", min=0.0, metavar="SECONDS", help="Limit for the whole start.", show_default="as each unit has"),
-    ] = None,
+    timeout: StartLimit = None,
     simulated: Simulated = False,
     as_text_for_programs: Json = False,
 ) -> None:
@@ -55,11 +59,14 @@ def up(
         raise typer.Exit(MISTAKE)
     with LabClient(file) as client:
         rows = client.status()
+    look_until_connected(rows)
     bad, idle = not_running(rows)
     if as_text_for_programs:
         print(as_json({**info, "units": rows}))
     else:
         _tell(file, info, rows)
+        for line in unwell(rows):
+            print(line)
         if idle:
             print(f"stopped, and left so: {', '.join(idle)}; agentlab start NAME starts one")
     if bad:
@@ -76,6 +83,34 @@ def not_running(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[
     idle = [row for row in rows if row["state"] == "stopped" and "given up" not in str(row.get("reason"))]
     bad = [row for row in rows if row["state"] not in RUNNING and row not in idle]
     return bad, [str(row["unit"]) for row in idle if row.get("since") is not None]
+
+
+def look_until_connected(rows: list[dict[str, Any]]) -> None:
+    """Add the own state of each instrument that runs; a driver that is just being loaded gets a moment for it."""
+    deadline = time.monotonic() + LOADING
+    while True:
+        look_at_instruments(rows)
+        if not any(_own_state(row) == "connecting" for row in rows) or time.monotonic() > deadline:
+            return
+        time.sleep(_LOOK)
+
+
+def unwell(rows: list[dict[str, Any]]) -> list[str]:
+    """Give a line for each instrument whose agent runs, and whose device is not as it should be."""
+    return [_unwell(row) for row in rows if _own_state(row) not in ("", *WELL)]
+
+
+def _unwell(row: dict[str, Any]) -> str:
+    own, state = row["instrument"], _own_state(row)
+    latch = own.get("latch") or {}
+    if state == "safe" and latch:
+        return printable(f"{row['unit']} is latched in its safe state: {latch['reason']}; agentlab reset {row['name']} ends that")
+    why = first_line(own.get("reason"))
+    return printable(f"{row['unit']} is {'in fault' if state == 'fault' else state}{': ' if why else ''}{why}")
+
+
+def _own_state(row: dict[str, Any]) -> str:
+    return str((row.get("instrument") or {}).get("state") or "")
 
 
 def _tell(file: Path, info: dict[str, Any], rows: list[dict[str, Any]]) -> None:

@@ -10,9 +10,11 @@ from typing import Annotated, Any
 import typer
 
 from agentlab.agent.agent import Agent
+from agentlab.cli.asking import Peer
 from agentlab.cli.completion import complete_publisher
+from agentlab.cli.door import mistake
 from agentlab.cli.options import File, NsAddr, as_json_line, nameserver
-from agentlab.cli.peers import Peer, member_peer, mistake
+from agentlab.cli.peers import member_peer
 from agentlab.cli.tables import printable
 from agentlab.errors import nearest
 from agentlab.instruments.model.reading import Reading

@@ -8,10 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from agentlab.cli.completion import complete_instrument
-from agentlab.cli.door import FAILED
+from agentlab.cli.door import FAILED, mistake
 from agentlab.cli.instrumentlooks import PATIENCE, Answer, ask_all, chosen, instruments_of
 from agentlab.cli.options import File, Json, NsAddr, as_json
-from agentlab.cli.peers import mistake
 from agentlab.cli.tables import show, since_text, table
 
 COLUMNS = ("name", "owner", "since", "until", "waiting", "reason")

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from agentlab.control import plain
+from agentlab.control.known import loads_known
 from agentlab.control.security import ControlSecurity
 from agentlab.errors import RefusedError, SerializationError
 from agentlab.wire.pickles import carry_spawned_main
@@ -70,10 +71,15 @@ def dumps(value: Any, *, security: str | None = None, by_value: Iterable[str] = 
     return _dumps_by_value(value, modules)
 
 
-def loads(data: bytes, *, security: str | None = None) -> Any:
+def loads(data: bytes, *, security: str | None = None, imports: bool = True) -> Any:
     """Give the value of bytes that :func:`dumps` made.
 
     Only for bytes of a peer that has proved the lab's key; with security ``'none'`` for those of anybody.
+
+    Args:
+        data: The bytes.
+        security: ``'keys'`` or ``'none'``; ``config['SECURITY']`` if None.
+        imports: Whether modules may be imported for it; False: what needs one that is not here is not rebuilt.
 
     Raises:
         UnimportableError: something in it is not importable here.
@@ -82,7 +88,7 @@ def loads(data: bytes, *, security: str | None = None) -> Any:
     if ControlSecurity(security).open:
         return plain.unpack(data)
     try:
-        return pickle.loads(data)
+        return pickle.loads(data) if imports else loads_known(data)
     except _ANYTHING as error:
         module = _missing_module(error)
         if module:

@@ -10,7 +10,8 @@ import msgpack
 
 from agentlab.control import payload
 from agentlab.control.security import ControlSecurity
-from agentlab.errors import RemoteError, SerializationError
+from agentlab.control.stand_ins import kind_of, remote_error
+from agentlab.errors import REMOTE_NOTE, InstrumentError, RemoteError, SerializationError
 
 TRACEBACK_LIMIT: Final = 64 * 1024
 TEXT_LIMIT: Final = 16 * 1024
@@ -30,6 +31,7 @@ def error_to_bytes(exc: BaseException, *, security: str | None = None) -> bytes:
         "module": str.__str__(module) if isinstance(module, str) else "",
         "qualname": str.__str__(type(exc).__qualname__),
         "message": _text(exc)[:TEXT_LIMIT],
+        "kind": kind_of(exc),
         "traceback": traceback_text(exc),
     }
     if isinstance(exc, Exception):
@@ -44,14 +46,21 @@ def error_to_bytes(exc: BaseException, *, security: str | None = None) -> bytes:
         return bytes(msgpack.packb(described, unicode_errors="surrogatepass"))
 
 
-def error_from_bytes(data: bytes, *, security: str | None = None) -> BaseException:
+def error_from_bytes(data: bytes, *, security: str | None = None, imports: bool = True) -> BaseException:
     """Rebuild what :func:`error_to_bytes` described; never raises.
 
     What would end the caller rather than tell it of a failure (SystemExit, KeyboardInterrupt) comes as RemoteError.
     With security ``'none'`` nothing is imported, and only exception classes that are here already are called.
 
+    Args:
+        data: The description.
+        security: ``'keys'`` or ``'none'``; ``config['SECURITY']`` if None.
+        imports: Whether the module of its class is imported where it is not here yet.
+
     Returns:
-        The exception, or a RemoteError. It has the other process's traceback as ``remote_traceback`` and as a note.
+        The exception, or a RemoteError, which is also what its own type inherits from: see :mod:`agentlab.control.stand_ins`.
+        It has the other process's traceback as ``remote_traceback`` and, unless it is an error of instruments, whose texts
+        say all, as a note.
     """
     try:
         described = msgpack.unpackb(data, strict_map_key=False, unicode_errors="surrogatepass")
@@ -63,16 +72,16 @@ def error_from_bytes(data: bytes, *, security: str | None = None) -> BaseExcepti
     text, trace = str(get("message", "")), str(get("traceback", ""))
     name = f"{get('module', '')}.{get('qualname', '')}"
     error = (
-        _unpickled(get("pickled"))
+        _unpickled(get("pickled"), imports)
         if not ControlSecurity(security).open
         else _called(get("module"), get("qualname"), get("args"), text)
     )
     if error is None:
-        error = RemoteError(text, name, trace)
+        error = remote_error(get("kind"), text, name, trace)
     try:
         error.remote_traceback = trace  # type: ignore[attr-defined]
-        if trace:
-            error.add_note(f"\nin the other process:\n{trace.rstrip()}")
+        if trace and not isinstance(error, InstrumentError):
+            error.add_note(f"{REMOTE_NOTE}{trace.rstrip()}")
     except (Exception, SystemExit):  # noqa: BLE001 - a user's class may forbid attributes
         return RemoteError(text, name, trace)
     return error
@@ -96,11 +105,11 @@ def _pickled(exc: Exception) -> bytes | None:
         return None
 
 
-def _unpickled(data: Any) -> Exception | None:
+def _unpickled(data: Any, imports: bool) -> Exception | None:
     if not isinstance(data, bytes):
         return None
     try:
-        error = payload.loads(data, security="keys")
+        error = payload.loads(data, security="keys", imports=imports)
     except SerializationError:
         return None
     return error if isinstance(error, Exception) else None

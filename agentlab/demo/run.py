@@ -76,6 +76,7 @@ def run_demo(output: Path, what: Plan, console: Console) -> None:
         ConfigurationError: nothing can be written to that directory.
         CommunicationError: an agent was lost in the middle.
         AgentStartError: an agent could not be started.
+        RunError: what was measured cannot be written.
     """
     _check_writable(output)
     store = output / "runs.sqlite"
@@ -140,12 +141,12 @@ def measure(lab: Laboratory, what: Plan, store: Path, console: Console) -> Spect
 
 def _show_conflict(console: Console) -> None:
     """Have another client try to tune the laser, and say what it is told."""
-    refused: list[LockedError] = []
+    refused: list[AgentLabError] = []
 
     def intrude() -> None:
         try:
             Proxy("Laser").wavelength = 780.24
-        except LockedError as error:
+        except AgentLabError as error:
             refused.append(error)
 
     began = time.monotonic()
@@ -153,8 +154,8 @@ def _show_conflict(console: Console) -> None:
     other.start()
     other.join()
     took = time.monotonic() - began
-    if not refused:
-        raise ConnectionLostError("the laser did not refuse another client, or did not answer")
+    if not refused or not isinstance(refused[0], LockedError):
+        raise ConnectionLostError(f"the laser did not refuse another client: {refused[0] if refused else 'it obeyed'}")
     _say(console, f"another client tunes the laser: refused after {took * 1000:.0f} ms: {refused[0]}")
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from agentlab.demo.spectrum import Spectrum
 from agentlab.instruments.simulated.sample import Line, line_near
-from agentlab.runs import plot, terminal
+from agentlab.runs import export, plot, terminal
 from agentlab.runs.figures import Curve
 
 ROWS = 12
@@ -42,11 +42,12 @@ def show(spectrum: Spectrum, console: Console) -> None:
 
 
 def save_files(spectrum: Spectrum, directory: Path, title: str) -> list[Path]:
-    """Write ``spectrum.csv`` and ``spectrum.png`` and give their paths; older ones are replaced."""
-    numbers, picture = directory / "spectrum.csv", directory / "spectrum.png"
-    numbers.write_text(spectrum.csv(), encoding="utf-8", newline="")
-    plot.draw(_curve(spectrum, title)).save(picture, dpi=(144, 144))
-    return [numbers.resolve(), picture.resolve()]
+    """Write ``spectrum.csv`` and ``spectrum.png`` and give their paths; older ones are replaced. Raises RunError: it cannot."""
+    picture = plot.draw(_curve(spectrum, title))
+    return [
+        export.write(directory / "spectrum.csv", lambda file: file.write(spectrum.csv().encode())),
+        export.write(directory / "spectrum.png", lambda file: picture.save(file, "PNG", dpi=(144, 144))),
+    ]
 
 
 def _lines(spectrum: Spectrum) -> dict[int, Line | None]:

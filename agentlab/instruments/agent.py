@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from agentlab.agent import local
 from agentlab.agent.agent import Agent
 from agentlab.agent.beside import Pending, wait_for
+from agentlab.agent.loop import FAILURES
 from agentlab.agent.pubsub import PubLink
-from agentlab.errors import InstrumentError, RefusedError
+from agentlab.errors import AgentLabError, DriverError, InstrumentError, RefusedError, SerializationError
 from agentlab.instruments.engine.claims import Client
 from agentlab.instruments.engine.instrument import Instrument
 from agentlab.instruments.engine.interlocks import Rule
@@ -24,6 +25,7 @@ from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.serving.guard import READINGS, Guard
 from agentlab.instruments.serving.identity import driving
 from agentlab.instruments.serving.operations import Operations
+from agentlab.instruments.serving.results import told_reading, without_value
 
 if TYPE_CHECKING:
     from agentlab.runs.history import HistoryWriter
@@ -62,9 +64,10 @@ class InstrumentAgent(Agent):
         self._last: dict[str, dict[str, Any]] = {}
         self._acted: dict[str, float] = {}
         self._history: HistoryWriter | None = None
-        self._let_go = False
-        self._coming: deque[Reading] = deque(maxlen=MOST_WAITING)
+        self._in_charge = self._let_go = False
+        self._coming: deque[tuple[Reading, str]] = deque(maxlen=MOST_WAITING)
         self._told = False
+        self._unpublished: set[str] = set()
         self._guard = Guard(self, spec.interlocks, self._enforce)
         if spec.history is not None:
             from agentlab.runs.history import HistoryWriter  # loads SQLAlchemy, which only those who keep a history need
@@ -74,7 +77,6 @@ class InstrumentAgent(Agent):
         self.device = Instrument(
             spec,
             on_reading=self._on_reading,
-            on_change=self._on_change,
             busy=self._driving,
             log=self._reporter.logger,
             latch_file=None if spec.latch_file is None else LatchFile(Path(spec.latch_file)),
@@ -85,19 +87,27 @@ class InstrumentAgent(Agent):
     def _in_office(self) -> None:
         """Begin to connect to the device; an agent whose device is away, or whose driver is wrong, starts all the same."""
         self.device.start()
+        self._in_charge = True
         self._guard.begin(self._directory)
 
     def on_stop(self) -> None:
         """Bring the device into its safe state and let go of it."""
+        self._let_device_go()
+
+    def _let_device_go(self) -> None:
         self._let_go = True
-        self.device.close(CLOSE_TIMEOUT)
-        if self._history is not None:
-            self._history.close()
+        try:
+            self.device.close(CLOSE_TIMEOUT)
+        finally:
+            if self._history is not None:
+                self._history.close()
 
     def _close(self) -> None:
-        if "device" in self.__dict__ and not self._let_go:
-            self.device.close(CLOSE_TIMEOUT)  # an agent that never got as far as on_stop
-        super()._close()
+        try:
+            if "device" in self.__dict__ and not self._let_go:
+                self._let_device_go()  # an agent that never got as far as on_stop
+        finally:
+            super()._close()
 
     @contextlib.contextmanager
     def _driving(self) -> Iterator[None]:
@@ -117,19 +127,25 @@ class InstrumentAgent(Agent):
 
         Raises:
             UnknownParameterError, OfflineError, DeviceTimeoutError, BadReplyError, ExpiredError: as for a proxy's ``get``.
+            InstrumentError: it is too early for it, in :meth:`on_init`.
         """
-        return wait_for(self.device.get(parameter, self._client, timeout))  # type: ignore[no-any-return]
+        return wait_for(self._begun().get(parameter, self._client, timeout))  # type: ignore[no-any-return]
 
     def write(self, parameter: str, value: Any, timeout: float | None = None) -> None:
         """Set a parameter, as the client of the agent's name: what somebody else has locked is refused. Blocks. Any thread.
 
         Args and Raises: as for :meth:`read`, and LimitError, UnitError, LockedError, LatchedError.
         """
-        wait_for(self.device.set(parameter, value, self._client, timeout))
+        wait_for(self._begun().set(parameter, value, self._client, timeout))
 
     def act(self, action: str, *args: Any, **kwargs: Any) -> Any:
         """Call an action and give its result. Blocks. Any thread. Raises: as for :meth:`write`, and what the driver raises."""
-        return wait_for(self.device.call(action, args, kwargs, self._client, None))
+        return wait_for(self._begun().call(action, args, kwargs, self._client, None))
+
+    def _begun(self) -> Instrument:
+        if not self._in_charge:  # nobody would ever answer
+            raise InstrumentError(f"{self.name} has no device yet; ask it in before_loop, a handler or a timer, not in on_init")
+        return self.device
 
     # --- readings ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +153,7 @@ class InstrumentAgent(Agent):
         """In the driver's thread."""
         if self._history is not None:
             self._history.append(reading, self.name)
-        self._coming.append(reading)
+        self._coming.append((reading, self.device.link))
         if not self._told:  # one post serves all that comes until the loop has its turn
             self._told = True
             self._loop.post(self._publish_all)
@@ -145,7 +161,10 @@ class InstrumentAgent(Agent):
     def _publish_all(self) -> None:
         self._told = False
         while self._coming:
-            self._publish(self._coming.popleft())
+            try:
+                self._publish(*self._coming.popleft())
+            except FAILURES as error:  # a door: nobody waits for what was posted, and the next reading is not to be lost
+                self._faults.failed(error, "a reading that came")
 
     def _bind_readings(self) -> None:
         """Publish as the agent says, or in msgpack where that could not carry a message or is refused."""
@@ -158,26 +177,39 @@ class InstrumentAgent(Agent):
         link.on_subscribe = self._tell_newcomer
         self._publisher = link
 
-    def _publish(self, reading: Reading) -> None:
-        message = reading.to_dict()
-        if self._publisher.serializer.name != "pickle" and hasattr(reading.value, "tolist"):
-            message["value"] = reading.value.tolist()  # an array
+    def _publish(self, reading: Reading, link: str) -> None:
+        try:
+            message = told_reading(reading)
+        except DriverError as error:
+            message = self._unfit(reading, error)
         parameter = self.device.table.parameters.get(reading.name)
-        message["poll"] = None if parameter is None else parameter.poll
-        self._last[reading.name] = message
-        if not self._publisher.closed:
-            self._publisher.publish(reading.name.encode(), message)
+        message |= {"link": link, "poll": None if parameter is None else parameter.poll}
+        if self._publisher.serializer.name != "pickle" and hasattr(message["value"], "tolist"):
+            message["value"] = message["value"].tolist()  # an array
+        try:
+            self._send(message)
+        except SerializationError as error:
+            message |= self._unfit(reading, error)
+            self._send(message)
+        self._last[reading.name] = message  # newcomers get what has been sent before
         self._guard.take(self.name, message)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if not self._publisher.closed:
+            self._publisher.publish(message["name"].encode(), message)
+
+    def _unfit(self, reading: Reading, error: AgentLabError) -> dict[str, Any]:
+        """Give the message of a reading whose value cannot be published, and log why the first time."""
+        if reading.name not in self._unpublished:
+            self._unpublished.add(reading.name)
+            self._reporter.logger.warning("%s.%s is published without its value: %s", self.name, reading.name, error)
+        return without_value(reading)
 
     def _tell_newcomer(self, topic: bytes) -> None:
         """Publish the last readings again, under their old numbers: those who have them know them by these."""
         for name, message in self._last.items():
-            encoded = name.encode()
-            if encoded.startswith(topic):
-                self._publisher.publish(encoded, message)
-
-    def _on_change(self, change: dict[str, Any]) -> None:
-        """In any thread: state, owner or latch have changed."""
+            if name.encode().startswith(topic):
+                self._send(message)
 
     # --- interlocks -------------------------------------------------------------------------------------------------
 

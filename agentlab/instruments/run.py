@@ -12,8 +12,8 @@ from agentlab import errors
 from agentlab.errors import AgentStartError, DriverError, NameTakenError
 from agentlab.instruments.agent import InstrumentAgent
 from agentlab.instruments.client.proxy import InstrumentProxy
-from agentlab.instruments.engine.interlocks import parse_interlock
 from agentlab.instruments.model.spec import InstrumentSpec
+from agentlab.instruments.serving.guard import rules_of
 from agentlab.runtime.agentprocess import AgentProcess
 
 FIRST_ATTEMPT = 5.0
@@ -103,12 +103,14 @@ def run_instrument(
         raise DriverError(f"{min(twice)!r} of instrument {name!r} is given twice: in kwargs and by name")
     given |= driver_kwargs
     if parameters is not None:
+        if "parameters" in given:
+            raise DriverError(f"'parameters' of instrument {name!r} is given twice: in kwargs and by name")
         given["parameters"] = _absolute(parameters)
     spec = InstrumentSpec(
         name=name,
         driver=_travelling(driver),
         address=address,
-        args=(*positional, *args),
+        args=(*positional, *([args] if isinstance(args, str) else args)),
         kwargs=given,
         parameters=dict(overrides or {}),
         poll=poll,
@@ -123,14 +125,13 @@ def run_instrument(
         timeout=device_timeout,
         ping=ping,
     )
-    for rule in spec.interlocks:
-        parse_interlock(rule)
+    rules_of(name, spec.interlocks)
     process = AgentProcess(
         name, nsaddr, base=base, attributes={"instrument": spec.to_dict()}, detach=detach, tags=tags, **(agent or {})
     )
     _start(process, name)
-    proxy = cast("InstrumentProxy", process.proxy())
     try:
+        proxy = cast("InstrumentProxy", process.proxy())
         if wait > 0:
             _await_first_attempt(proxy, wait)
     except DriverError:
@@ -172,7 +173,16 @@ def _await_first_attempt(proxy: InstrumentProxy, wait: float) -> None:
 
 
 def _travelling(driver: str | type) -> str | type:
-    """Give a driver's class as its name, which is imported there, or by value where nobody can import it."""
+    """Give a driver's class as its name, which is imported there, or by value where nobody can import it.
+
+    Raises:
+        DriverError: it is no class.
+    """
+    if not isinstance(driver, str | type):
+        raise DriverError(
+            f"a driver is given as its class, or by name as 'package.module:Class', not as an object of {type(driver).__name__}:"
+            " the agent's process builds it"
+        )
     if isinstance(driver, str) or driver.__module__ == "__main__" or "<locals>" in driver.__qualname__:
         return driver
     return f"{driver.__module__}:{driver.__qualname__}"

@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from agentlab.lab.classes import attribute_notes, check_classes, check_wires
-from agentlab.lab.drivers import check_instruments, instrument_notes
+from agentlab.lab.classes import check_classes, check_wires
+from agentlab.lab.drivers import check_instruments
 from agentlab.lab.entries import AGENTS, NOUNS, Entry, Sources
 from agentlab.lab.facts import Facts
-from agentlab.lab.hosts import is_known
 from agentlab.lab.listeners import check_listeners
-from agentlab.lab.names import Names
+from agentlab.lab.names import SUPERVISED, Names
 from agentlab.lab.wires import Wire
 from agentlab.yamlfile.document import Document
-from agentlab.yamlfile.problems import Problem, Problems, key_text
-
-NEEDS_HANDLER = frozenset({"REP", "PULL", "SUB", "ASYNC_REP", "SYNC_PUB"})
-SUPERVISED = (*AGENTS, "services", "daemons")
-"""What `after` and groups may name."""
+from agentlab.yamlfile.problems import Problems
 
 
 def check(sources: Sources, facts: Mapping[str, Facts] | None, problems: Problems) -> list[Wire]:
@@ -36,6 +31,7 @@ def check(sources: Sources, facts: Mapping[str, Facts] | None, problems: Problem
     _shared_names(sources, names, problems)
     _references(sources, names, problems)
     _circles(sources, names, problems)
+    _rules_find_their_readings(sources, names, problems)
     _groups(sources, names, problems)
     _restarts(sources, problems)
     check_listeners(sources, problems)
@@ -115,6 +111,14 @@ def _mentioned(sources: Sources, names: Names) -> Iterator[tuple[Document, tuple
                 yield document, ("autolaunch", section, index), name, [section]
 
 
+def _rules_find_their_readings(sources: Sources, names: Names, problems: Problems) -> None:
+    """A rule whose readings never come would make its instrument safe at once, and for ever."""
+    for lock in sources.interlocks:
+        for source in dict.fromkeys(condition.source for condition in lock.rule.conditions):
+            if why := names.apart(source, lock.rule.target, ("instruments",)):
+                problems.add(lock.document, lock.path, why)
+
+
 def _circles(sources: Sources, names: Names, problems: Problems) -> None:
     """Agents that wait for each other never start."""
     waiting = {entry.unit: entry for section in AGENTS for entry in sources[section].values()}
@@ -183,51 +187,3 @@ def _restarts(sources: Sources, problems: Problems) -> None:
                 "found 'restart' together with restart: temporary, which starts nothing again; "
                 "write restart: transient, or on_error: stop",
             )
-
-
-def notes(sources: Sources, facts: Mapping[str, Facts] | None = None) -> Iterator[Problem]:
-    """Give what is allowed, but perhaps not meant. `facts` tell what the classes are; None: nobody has looked."""
-    yield from _quoted(sources)
-    for entry, name, text in attribute_notes(sources, facts):
-        yield _note(entry, ("attributes", name), text)
-    for entry, key, text in instrument_notes(sources, facts):
-        yield _note(entry, key, text)
-    yield from _unused(sources)
-    for section in ("nameservers", "daemons", *AGENTS):
-        for entry in sources[section].values():
-            if not is_known(entry.model.host):
-                text = f"no machine is called {entry.model.host!r} here: the {NOUNS[section]} will be left to another node"
-                yield _note(entry, ("host",), text)
-    for entry in sources["agents"].values():
-        for alias, socket in entry.model.sockets.items():
-            if socket.kind in NEEDS_HANDLER and socket.handler is None:
-                yield _note(
-                    entry, ("sockets", alias), f"a {socket.kind} socket needs a handler: give it one, unless on_init binds it"
-                )
-
-
-def _unused(sources: Sources) -> Iterator[Problem]:
-    names = Names(sources)
-    hosting = {entry.model.daemon for entry in sources["services"].values()}
-    knowing = {name for entry in sources if entry.section in SUPERVISED for name in names.nameservers_of(entry)}
-    for entry in sources["daemons"].values():
-        if entry.name not in hosting:
-            yield _note(entry, (), "hosts no service")
-    for entry in sources["nameservers"].values():
-        if entry.name not in knowing:
-            yield _note(entry, (), "is used by nobody in this lab")
-
-
-def _quoted(sources: Sources) -> Iterator[Problem]:
-    for document in sources.documents:
-        for path, in_brackets in document.quoted.items():
-            if isinstance(value := document.get(path), str):
-                mark, style = document.value_mark(path), "in block style, " if in_brackets else ""
-                text = f"is text because of its quotes: {value!r}; for a number write it {style}without quotes"
-                yield Problem(mark.file, mark.line, mark.column, key_text(path), text)
-
-
-def _note(entry: Entry, below: tuple[Any, ...], text: str) -> Problem:
-    path = (*entry.path, *below)
-    mark = entry.document.mark(path)
-    return Problem(mark.file, mark.line, mark.column, key_text(path), text)

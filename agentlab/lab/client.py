@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import time
 import weakref
-from typing import Any, Final, Self
-
-import psutil
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from agentlab.control.connection import ControlClient
 from agentlab.control.payload import dumps, loads
@@ -16,6 +14,9 @@ from agentlab.errors import CallTimeoutError, ConnectError, ConnectionLostError,
 from agentlab.lab.holding import holder, run_by_program
 from agentlab.lab.lock import held_note
 from agentlab.lab.places import DEFAULT_FILE, Places, lab_places
+
+if TYPE_CHECKING:
+    import psutil
 
 SECURITY: Final = "keys"
 """A lab's control socket is always a private one, whatever its agents talk: orders come from this user alone."""
@@ -281,6 +282,8 @@ def wait_for_end(process: psutil.Process, timeout: float) -> bool:
 
     A zombie has ended: how soon it goes is its parent's affair, and some parents take a second.
     """
+    import psutil  # for this alone: most who ask a supervisor wait for nobody's end
+
     deadline = time.monotonic() + timeout
     while True:
         try:

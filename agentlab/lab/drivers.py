@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from agentlab.errors import AgentLabError, nearest
@@ -13,8 +12,9 @@ from agentlab.lab.entries import Entry, InterlockEntry, Sources
 from agentlab.lab.facts import Call, Facts
 from agentlab.lab.fields import name_problem
 from agentlab.lab.instrument_model import InstrumentModel
-from agentlab.lab.instruments import READINGS, instrument_spec, located, polled
+from agentlab.lab.instruments import READINGS, file_beside, instrument_spec, located, polled
 from agentlab.lab.parameters import Settings
+from agentlab.lab.rule_ages import age_notes, age_problems
 from agentlab.yamlfile.problems import Problem, Problems
 
 _Facts = Mapping[str, Facts] | None
@@ -68,7 +68,7 @@ def check_instruments(sources: Sources, facts: _Facts, problems: Problems) -> No
             for placed in () if facts is None or entry.unit not in facts else facts[entry.unit].table_problems:
                 problems.append(Problem(*placed))
     for rule in sources.interlocks:
-        for text in _rule_problems(rule, sources, facts):
+        for text in (*_rule_problems(rule, sources, facts), *age_problems(rule.rule, sources, facts)):
             problems.add(rule.document, rule.path, text)
 
 
@@ -96,10 +96,8 @@ def _instrument_problems(entry: Entry, sources: Sources, facts: _Facts) -> Itera
 
 def _history(entry: Entry, model: InstrumentModel) -> Iterator[tuple[tuple[Any, ...], str]]:
     """A history is kept in a file."""
-    if isinstance(model.history, str):
-        path = entry.document.path.resolve().parent / Path(model.history).expanduser()
-        if path.is_dir():
-            yield ("history",), f"found {model.history!r}, which is a directory; give a file, as history.sqlite"
+    if isinstance(model.history, str) and file_beside(entry.document.path.resolve().parent, model.history).is_dir():
+        yield ("history",), f"found {model.history!r}, which is a directory; give a file, as history.sqlite"
 
 
 def _tables(entry: Entry, model: InstrumentModel) -> Iterator[tuple[tuple[Any, ...], str]]:
@@ -109,7 +107,7 @@ def _tables(entry: Entry, model: InstrumentModel) -> Iterator[tuple[tuple[Any, .
     if model.simulated is not None:
         places.append((("simulated", "parameters"), model.simulated.parameters or {}))
     for key, value in places:
-        if isinstance(value, str) and not (path := folder / Path(value).expanduser()).is_file():
+        if isinstance(value, str) and not (path := file_beside(folder, value)).is_file():
             yield key, f"found {value!r}, but there is no such file; searched: {path}"
 
 
@@ -140,13 +138,17 @@ def _argument_problems(model: InstrumentModel, call: Call) -> Iterator[tuple[tup
 def instrument_notes(sources: Sources, facts: _Facts) -> Iterator[Said]:
     """Give what is said of instruments that is allowed, but perhaps not meant."""
     for entry in sources["instruments"].values():
-        model: InstrumentModel = entry.model
-        if sources.simulated and model.simulated is None:
+        model: InstrumentModel | None = entry.model
+        if model is None:
+            continue
+        if sources.simulated and model.simulated is None and "simulated" not in entry.bad:
             yield entry, (), "has no stand-in, so its real driver is used, though the lab is simulated; give it simulated:"
         other = None if facts is None else facts.get(entry.unit + STAND_IN)
         if other is not None and model.simulated is not None:
             for key, text in _driver_problems(model.used(simulated=True), other):
                 yield entry, ("simulated", *key) if key[0] in ("driver", "kwargs") else ("simulated",), text
+            for placed in other.table_problems:
+                yield entry, ("simulated", "parameters"), f"the stand-in's table is wrong: {Problem(*placed)}"
         if "parameters" not in entry.bad:
             yield from ((entry, key, text) for key, text in _settings_notes(entry, sources, facts))
 
@@ -237,4 +239,10 @@ def _condition_problems(condition: Condition, source: Entry, facts: _Facts) -> I
         )
 
 
-__all__ = ["STAND_IN", "check_instruments", "driver_jobs", "instrument_notes", "known_of"]
+def rule_notes(sources: Sources, facts: _Facts) -> Iterator[tuple[InterlockEntry, str]]:
+    """Give what is said of interlock rules that is allowed, but perhaps not meant."""
+    for entry in sources.interlocks:
+        yield from ((entry, text) for text in age_notes(entry.rule, sources, facts))
+
+
+__all__ = ["STAND_IN", "check_instruments", "driver_jobs", "instrument_notes", "known_of", "rule_notes"]

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 LOOK = 0.5
 """Seconds between two looks at the pulses of agents."""
+LONGEST_PAUSE = 3600.0
+"""Seconds that nothing is waited for at once: the system has limits of its own, and a thread that met one would be gone."""
 
 
 class _Asked:
@@ -82,7 +84,7 @@ class Engine:
     def wait(self, condition: Callable[[], object], timeout: float | None = None) -> bool:
         """Wait until something is true of the keeper, up to `timeout` seconds; tell whether it is."""
         with self.changed:
-            return bool(self.changed.wait_for(condition, timeout))
+            return bool(self.changed.wait_for(condition, None if timeout is None else min(timeout, threading.TIMEOUT_MAX)))
 
     def catch_up(self, timeout: float) -> bool:
         """Wait until all that has come so far was taken in, and what follows from it was done and told; tell whether it was."""
@@ -124,7 +126,7 @@ class Engine:
         due = self.keeper.next_time()
         if self._watched():
             due = self._next_look if due is None else min(due, self._next_look)
-        return None if due is None else max(0.0, due - time.monotonic())
+        return None if due is None else min(max(0.0, due - time.monotonic()), LONGEST_PAUSE)
 
     def _turn(self, item: Event | _Asked | None) -> None:
         try:

@@ -52,6 +52,7 @@ class Facts:
         table_problems: What is wrong in its table of commands, each as the values of a :class:`Problem`.
         parameters: Of a driver: name -> what is known of the parameter; None: it is none, or nobody knows.
         actions: Of a driver: names of its actions.
+        timeouts: Of a driver: action -> seconds that the device may take for it, where the driver says so.
         whole: Whether an instance of the driver has no more parameters than these.
         missing: Of the names that the file uses of the instrument, those that an instance of the driver cannot have.
     """
@@ -71,6 +72,7 @@ class Facts:
     table_problems: tuple[tuple[str, int, int, str, str], ...] = ()
     parameters: Mapping[str, Mapping[str, Any]] | None = None
     actions: tuple[str, ...] = ()
+    timeouts: Mapping[str, float] = field(default_factory=dict)
     whole: bool = False
     missing: tuple[str, ...] = ()
 
@@ -97,6 +99,7 @@ def facts_from(plain: dict[str, Any]) -> Facts:
         table_problems=tuple((str(f), int(n), int(c), str(k), str(t)) for f, n, c, k, t in plain["table_problems"]),
         parameters=plain["parameters"],
         actions=tuple(plain["actions"]),
+        timeouts=plain["timeouts"],
         whole=plain["whole"],
         missing=tuple(plain["missing"]),
     )
@@ -129,17 +132,29 @@ def look(target: str, directory: str, base: frozenset[str]) -> Facts:
     except BaseException as error:  # noqa: BLE001 - whatever a user's module raises is told in a line
         return Facts(problem=_import_problem(module, error, directory))
     for part in path.split("."):
-        names = [name for name in dir(value) if isinstance(inspect.getattr_static(value, name, None), type)]
         try:
-            value = inspect.getattr_static(value, part)
+            value = _member(value, part)
         except AttributeError:
+            names = [name for name in dir(value) if isinstance(inspect.getattr_static(value, name, object), type)]
             return Facts(problem=f"cannot be found: module {module} has no class {part!r}{nearest(part, names)}")
+        except Exception as error:  # noqa: BLE001 - a module that loads its names when they are asked for
+            return Facts(problem=_import_problem(module, error, directory))
     if not isinstance(value, type):
         return Facts(problem=f"is no class: {target} is a {type(value).__name__}; name a class")
     try:
         return class_facts(value, base)
     except Exception as error:  # noqa: BLE001 - a metaclass or descriptor of the user's
         return Facts(problem=f"cannot be looked at: {one_line(error)}")
+
+
+def _member(value: Any, name: str) -> Any:
+    """Give what is called so, without running anybody's code, but for a module that loads its names when they are asked for."""
+    try:
+        return inspect.getattr_static(value, name)
+    except AttributeError:
+        if not isinstance(value, types.ModuleType):
+            raise
+        return getattr(value, name)
 
 
 def _import_problem(module: str, error: BaseException, directory: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agentlab.lab.check import check, notes
+from agentlab.lab.check import check
 from agentlab.lab.classes import targets
 from agentlab.lab.drivers import driver_jobs, known_of
 from agentlab.lab.entries import Entry, Sources
@@ -18,11 +18,12 @@ from agentlab.lab.instrument_model import InstrumentModel
 from agentlab.lab.instruments import located, rules_by_target, tables_of
 from agentlab.lab.model import AgentModel, AutolaunchModel, DaemonModel, GroupModel, ServiceModel
 from agentlab.lab.names import DEFAULT, Names
+from agentlab.lab.notes import notes
 from agentlab.lab.sources import load
 from agentlab.lab.stand_ins import without
 from agentlab.lab.wires import Wire
 from agentlab.nameserver.config import NameServerConfig
-from agentlab.yamlfile.problems import Problem, Problems
+from agentlab.yamlfile.problems import Problem, Problems, ProblemsError
 
 
 @dataclass(frozen=True)
@@ -109,15 +110,55 @@ def read_lab(
     Raises:
         ProblemsError: it cannot be a lab; all that is wrong is told at once, each with file, line and column.
     """
+    looked = look_at_lab(path, inspect=inspect, simulated=simulated, environ=environ, limit=limit)
+    if looked.lab is None:
+        raise ProblemsError(looked.problems)
+    return looked.lab
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What one look at a lab file has found.
+
+    Attributes:
+        lab: The lab; None where there are problems.
+        problems: Why it cannot be a lab, in the order of the files.
+        notes: What is allowed, but perhaps not meant; also beside problems, as far as these leave something to say.
+    """
+
+    lab: LabFile | None
+    problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+
+
+def look_at_lab(
+    path: str | os.PathLike[str],
+    *,
+    inspect: bool = True,
+    simulated: bool = False,
+    environ: Mapping[str, str] | None = None,
+    limit: float = LIMIT,
+) -> Looked:
+    """Read and check a lab file as :func:`read_lab` does, and give all that is to be said of it, whether it is well or not."""
     problems = Problems()
-    sources = load(path, problems, environ)
+    try:
+        sources = load(path, problems, environ)
+    except ProblemsError as error:
+        return Looked(None, error.problems, ())
     sources.simulated = sources.simulated or simulated
     facts = None
     if inspect:
         facts = inspect_classes(targets(sources), _directory(sources), limit=limit, drivers=driver_jobs(sources))
     wires = check(sources, facts, problems)
-    problems.raise_if_any()
-    return assemble(sources, wires, facts)
+    if len(problems):
+        told = _in_order(notes(sources, facts, whole=False)) if sources.whole else ()
+        return Looked(None, tuple(problems.in_order()), told)
+    lab = assemble(sources, wires, facts)
+    return Looked(lab, (), lab.notes)
+
+
+def _in_order(found: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(found, key=lambda one: (one.file, one.line, one.column)))
 
 
 def _directory(sources: Sources) -> Path:
@@ -165,7 +206,7 @@ def assemble(sources: Sources, wires: list[Wire], facts: Mapping[str, Facts] | N
         autolaunch=_autolaunch(sources),
         files=tuple(document.path for document in sources.documents),
         where={entry.unit: str(entry.mark) for entry in sources},
-        notes=tuple(sorted(notes(sources, facts), key=lambda note: (note.file, note.line, note.column))),
+        notes=_in_order(notes(sources, facts)),
     )
 
 

@@ -73,6 +73,17 @@ def stand_in_from(value: Any) -> Any:
 StandIn = Annotated[StandInModel, BeforeValidator(stand_in_from)]
 
 
+class InterlockModel(Model):
+    """An interlock rule in parts; as one text it is ``when, max_age 10 s -> then``."""
+
+    when: str = Field(description="what must not be so, such as stage.temperature > 320 K; more than one joined by and, or by or")
+    then: str = Field(description="what is done: heater.safe(), another action, or a set such as heater.power = 0 W")
+    max_age: Seconds | str | None = Field(
+        default=None,
+        description="how old its readings may be: seconds, or a text with a unit; null: three poll periods, and 2 s at least",
+    )
+
+
 class DriverModel(Model):
     """The keys that instruments alone have."""
 

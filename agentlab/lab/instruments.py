@@ -46,7 +46,7 @@ def located(model: InstrumentModel, folder: Path, home: Path) -> InstrumentModel
     if model.history is True:
         said["history"] = str(home / HISTORY)
     elif isinstance(model.history, str):
-        said["history"] = str(folder / Path(model.history).expanduser())
+        said["history"] = str(file_beside(folder, model.history))
     return model.model_copy(update=said)
 
 
@@ -56,8 +56,16 @@ def _beside(value: Any, folder: Path, *, always: bool = False) -> Any:
     if found is None and not always:
         return value
     name, rest = (found["file"], found["rest"] or "") if found is not None else (value, "")
-    path = folder / Path(name).expanduser()
+    path = file_beside(folder, name)
     return f"{path}{rest}" if always or path.is_file() else value
+
+
+def file_beside(folder: Path, text: str) -> Path:
+    """Give the path that a lab file means by a text: relative to its folder; ``~`` is somebody's home, where there is one."""
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError:  # nobody is called so, or this process has no home
+        return folder / text
 
 
 def tables_of(model: InstrumentModel) -> str:
@@ -66,10 +74,17 @@ def tables_of(model: InstrumentModel) -> str:
     Args:
         model: As :func:`located` gives it.
     """
-    said = [value for value in (*model.args, *model.kwargs.values()) if isinstance(value, str)]
-    files = [Path(found["file"]) for value in said if (found := _TABLE.fullmatch(value)) is not None]
-    contents = [path.read_bytes() for path in files if path.is_absolute() and path.is_file()]
+    contents = [path.read_bytes() for path in _files_of(model) if path.is_absolute() and path.is_file()]
     return hashlib.sha256(b"\0".join(contents)).hexdigest()[:16] if contents else ""
+
+
+def _files_of(model: InstrumentModel) -> Iterator[Path]:
+    """Give the files that its arguments name: whatever is its table, and any other YAML file."""
+    for key, value in (*enumerate(model.args), *model.kwargs.items()):
+        if isinstance(value, str) and (found := _TABLE.fullmatch(value)) is not None:
+            yield Path(found["file"])
+        elif isinstance(value, str) and key == "parameters":
+            yield Path(value)
 
 
 def instrument_spec(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agentlab.errors import WrongAddressError
 from agentlab.lab.entries import NOUNS, Entry, Sources
+from agentlab.lab.instruments import file_beside
 from agentlab.nameserver.config import NameServerConfig, same_host
 from agentlab.settings import config
 from agentlab.wire.address import address_to_host_port
@@ -104,7 +104,7 @@ def _of_nameserver(entry: Entry, model: Any) -> Iterator[Listener]:
         yield Listener(entry, ("ns_bcport",), "udp", model.ns_bchost, model.ns_bcport)
     if model.storage_type != "memory" and model.storage_file is not None:
         folder = entry.document.path.resolve().parent
-        yield Listener(entry, ("storage_file",), "file", "", str((folder / Path(model.storage_file).expanduser()).resolve()))
+        yield Listener(entry, ("storage_file",), "file", "", str(file_beside(folder, model.storage_file).resolve()))
 
 
 def _of_agent(entry: Entry, model: Any) -> Iterator[Listener]:

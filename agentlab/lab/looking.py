@@ -70,6 +70,7 @@ def _driver_facts(facts: Facts, cls: type, spec: dict[str, Any]) -> Facts:
     found, whole = table.to_dict(), table.kind == "scpi"  # others may get more when they are built
     parameters = {one["name"]: one for one in found["parameters"]}
     actions = tuple(one["name"] for one in found["actions"])
+    timeouts = {one.name: one.timeout for one in table.actions.values() if one.timeout is not None}
     tellable = table.kind in ("any", "scpi")  # how others come to their parameters is not in the class's code
     missing = missing_names(cls, used_names(spec), {*parameters, *actions}, whole=whole) if tellable else ()
-    return replace(facts, parameters=parameters, actions=actions, whole=whole, missing=tuple(missing))
+    return replace(facts, parameters=parameters, actions=actions, timeouts=timeouts, whole=whole, missing=tuple(missing))

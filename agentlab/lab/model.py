@@ -27,7 +27,7 @@ from agentlab.lab.fields import (
     Transport,
     socket_from,
 )
-from agentlab.lab.instrument_model import InstrumentModel
+from agentlab.lab.instrument_model import InstrumentModel, InterlockModel
 from agentlab.lab.process_model import ProcessModel
 from agentlab.nameserver.config import NameServerConfig
 from agentlab.yamlfile.models import Model
@@ -183,7 +183,7 @@ class FileModel(HeadModel):
     services: dict[str, ServiceModel] = Field(default_factory=dict, description="services, by name")
     agents: dict[str, AgentModel] = Field(default_factory=dict, description="agents, by name")
     instruments: dict[str, InstrumentModel] = Field(default_factory=dict, description="instruments, by name")
-    interlocks: list[str] = Field(
+    interlocks: list[str | InterlockModel] = Field(
         default_factory=list, description="what makes an instrument safe, such as 'stage.temperature > 320 K -> heater.safe()'"
     )
     wires: list[str | WireModel] = Field(

@@ -8,6 +8,8 @@ from agentlab.errors import nearest
 from agentlab.lab.entries import AGENTS, KINDS, NOUNS, Entry, Sources
 
 DEFAULT = "default"
+SUPERVISED = (*AGENTS, "services", "daemons")
+"""What has a process or a part of one: what `after` and groups may name."""
 _SECTIONS = {kind: section for section, kind in KINDS.items()}
 
 
@@ -40,6 +42,21 @@ class Names:
         if names == [DEFAULT] and DEFAULT not in only and len(only) == 1 and not entry.said(key):
             return list(only)
         return names
+
+    def apart(self, one: str, other: str, sections: Iterable[str] = AGENTS) -> str:
+        """Tell why an agent or instrument never finds another, whose name server is not its own; empty: it does, or who knows."""
+        here, there = (self._server_of(name, sections) for name in (one, other))
+        if not here or not there or here == there:
+            return ""
+        text = f"{one} is known by name server {here!r} and {other} by {there!r}, so they never find each other"
+        return f"{text}; give both the same"
+
+    def _server_of(self, name: str, sections: Iterable[str]) -> str:
+        entry = next((self._sources[section][name] for section in sections if name in self._sources[section]), None)
+        if entry is None or entry.model is None or "nameserver" in entry.bad:
+            return ""
+        server = self.nameservers_of(entry)[0]
+        return server if server in self._known["nameservers"] else ""
 
     def find(self, text: str, sections: Iterable[str]) -> str:
         """Give the full name of what a text names: ``agent/Laser``, or the bare name where it is unique.

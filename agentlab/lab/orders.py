@@ -17,7 +17,7 @@ from agentlab.lab.client import SECURITY
 from agentlab.lab.door import Feed, LabDoor
 from agentlab.lab.places import Places
 from agentlab.lab.stand_ins import dry_run_lines
-from agentlab.lab.units import chosen
+from agentlab.lab.units import LONGEST, chosen
 from agentlab.version import __version__
 
 if TYPE_CHECKING:
@@ -164,8 +164,11 @@ class RunningLab:
         }
 
     def _down(self, stop: Callable[..., object], timeout: float) -> None:
+        seconds = float(timeout)
+        if not seconds >= 0:  # nor NaN
+            raise LabError(f"found a timeout of {timeout!r} s, allowed are numbers from 0")
         self.feed.expect()
-        stop(float(timeout))
+        stop(min(seconds, LONGEST))
 
     def _change(self, method: Callable[[str], None], name: str) -> None:
         if self.state == "stopping":

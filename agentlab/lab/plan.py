@@ -14,7 +14,7 @@ from agentlab.lab.instruments import sources_of
 from agentlab.lab.model import AgentModel
 from agentlab.lab.policy import Backoff, Group
 from agentlab.lab.process_model import ProcessModel
-from agentlab.lab.units import Kind, Plan, Unit, sorted_units
+from agentlab.lab.units import LONGEST, Kind, Plan, Unit, sorted_units
 from agentlab.lab.wires import Connection, connections
 
 KINDS: dict[str, Kind] = {
@@ -92,8 +92,8 @@ def _daemons(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
             "daemon",
             tuple(f"nameserver/{each}" for each in names),
             restart=model.restart,
-            start_timeout=model.start_timeout,
-            stop_timeout=model.stop_timeout,
+            start_timeout=min(model.start_timeout, LONGEST),
+            stop_timeout=min(model.stop_timeout, LONGEST),
             host=model.host,
             here=is_here(model.host),
             fingerprint=_fingerprint(lab.settings, model, [_place(lab, each) for each in model.nameservers]),
@@ -109,8 +109,8 @@ def _services(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
             (f"daemon/{model.daemon}", *(f"nameserver/{each}" for each in dict.fromkeys(model.nameservers))),
             parent=f"daemon/{model.daemon}",
             restart=daemon.restart,
-            start_timeout=daemon.start_timeout,
-            stop_timeout=daemon.stop_timeout,
+            start_timeout=min(daemon.start_timeout, LONGEST),
+            stop_timeout=min(daemon.stop_timeout, LONGEST),
             host=daemon.host,
             here=is_here(daemon.host),
             fingerprint=_fingerprint(lab.settings, model, [_place(lab, each) for each in model.nameservers]),
@@ -127,8 +127,8 @@ def _agents(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]:
             _needs(lab, model),
             tuple(f"{'agent' if server in lab.agents else 'instrument'}/{server}" for server in servers),
             restart=model.restart,
-            start_timeout=model.start_timeout,
-            stop_timeout=model.stop_timeout,
+            start_timeout=min(model.start_timeout, LONGEST),
+            stop_timeout=min(model.stop_timeout, LONGEST),
             hang_timeout=model.hang_timeout,
             host=model.host,
             here=is_here(model.host),
@@ -149,8 +149,8 @@ def _instruments(lab: LabFile, is_here: Callable[[str], bool]) -> Iterable[Unit]
             _needs(lab, model),
             tuple(f"instrument/{source}" for source in sources_of(rules) if source in lab.instruments and source != name),
             restart=model.restart,
-            start_timeout=model.start_timeout,
-            stop_timeout=model.stop_timeout,
+            start_timeout=min(model.start_timeout, LONGEST),
+            stop_timeout=min(model.stop_timeout, LONGEST),
             hang_timeout=model.hang_timeout,
             host=model.host,
             here=is_here(model.host),

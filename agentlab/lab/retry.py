@@ -74,5 +74,7 @@ class Retries:
                 try:
                     self._start(unit)
                 except AgentLabError as error:
+                    if self._closed.is_set():
+                        return
                     log.warning("%s; tried again in %g s", str(error).partition("\n")[0], min(2 * wait, self._most))
             wait = min(2 * wait, self._most)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agentlab.errors import ConfigurationError, DriverError, UnitError
-from agentlab.instruments.engine.interlocks import parse_interlock
+from agentlab.instruments.engine.interlocks import interlock_text, parse_interlock
 from agentlab.lab.entries import NOUNS, Entry, InterlockEntry, Sources, WireEntry
 from agentlab.lab.fields import name_problem
+from agentlab.lab.instrument_model import InterlockModel
 from agentlab.lab.model import SECTIONS, FileModel, HeadModel, WireModel
 from agentlab.lab.wires import WireError, parse
 from agentlab.nameserver.config import nameserver_configs
@@ -234,12 +235,26 @@ def _take_interlocks(document: Document, sources: Sources, problems: Problems) -
     if not isinstance(rules, list):
         problems.add(document, ("interlocks",), f"found {words.found(rules)}, allowed is a list, such as - {example}")
         return
-    for index, text in enumerate(rules):
-        path = ("interlocks", index)
+    for index, value in enumerate(rules):
+        path, text = ("interlocks", index), value
+        if isinstance(value, Mapping) and (text := _in_one(document, path, problems)) is None:
+            continue
         if not isinstance(text, str):
-            problems.add(document, path, f"found {words.found(text)}, allowed is text, such as {example}")
+            problems.add(document, path, f"found {words.found(text)}, allowed is text, such as {example}, or a mapping")
             continue
         try:
             sources.interlocks.append(InterlockEntry(document, path, text, parse_interlock(text)))
         except (DriverError, UnitError) as error:
             problems.add(document, path, str(error))
+
+
+def _in_one(document: Document, path: tuple[Any, ...], problems: Problems) -> str | None:
+    """Give a rule that is written in parts as one text; None: it cannot be, which has been told."""
+    model, bad = _salvaged(InterlockModel, document, path, problems)
+    if model is None or bad:
+        return None
+    try:
+        return interlock_text(model.when, model.then, model.max_age)
+    except DriverError as error:
+        problems.add(document, path, str(error))
+        return None

@@ -10,6 +10,7 @@ from agentlab.lab.hosts import is_here
 from agentlab.lab.instruments import BASE, instrument_spec
 from agentlab.lab.places import lab_places
 from agentlab.lab.process_model import ProcessModel
+from agentlab.lab.units import LONGEST
 from agentlab.lab.wires import connections
 from agentlab.runtime.agentmain import Spec, WireSpec
 from agentlab.services.model import DaemonSpec, ServiceSpec
@@ -103,7 +104,7 @@ def daemon_spec(lab: LabFile, name: str, addresses: Mapping[str, str], services:
         servertype=model.servertype,
         nameservers=[addresses[each] for each in model.nameservers if each in addresses],
         services=[ServiceSpec(**fields) for fields in services],
-        ready_timeout=max(0.5, 0.8 * model.start_timeout),
+        ready_timeout=max(0.5, 0.8 * min(model.start_timeout, LONGEST)),
     )
 
 

@@ -119,17 +119,22 @@ def _edit_end(document: Document, mark: Mark, pattern: re.Pattern[str], bare: st
 
 def _interlock_edits(document: Document, path: tuple[Any, ...], bare: str, new: str) -> Iterator[Edit]:
     """Edit every place of a rule where the name stands before a dot; the rule must be spelt out, on one line."""
-    mark = document.value_mark(path)
-    start = _start(document, mark)
-    line = LINE_END.split(document.text[start:], maxsplit=1)[0]
-    text = str(document.get(path))
-    where = line.find(text)
-    found = [match.start() for match in re.finditer(rf"(?<![\w.-]){re.escape(bare)}(?=\s*\.)", text)]
-    if where < 0 or not found:
-        raise _not_spelt(mark, bare)
-    for position in found:
-        begin = start + where + position
-        yield Edit(document, begin, begin + len(bare), new)
+    value = document.get(path)
+    parts = [path] if isinstance(value, str) else [(*path, key) for key in ("when", "then")]
+    found = False
+    for part in parts:
+        mark = document.value_mark(part)
+        start = _start(document, mark)
+        line = LINE_END.split(document.text[start:], maxsplit=1)[0]
+        text = str(document.get(part))
+        where = line.find(text)
+        for match in re.finditer(rf"(?<![\w.-]){re.escape(bare)}(?=\s*\.)", text):
+            if where < 0:
+                raise _not_spelt(mark, bare)
+            begin, found = start + where + match.start(), True
+            yield Edit(document, begin, begin + len(bare), new)
+    if not found:
+        raise _not_spelt(document.value_mark(path), bare)
 
 
 def _start(document: Document, mark: Mark) -> int:

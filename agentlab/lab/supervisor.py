@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from agentlab.errors import LabError, LabStartError
+from agentlab.errors import AgentLabError, LabError, LabStartError
 from agentlab.lab.backend import Backend
 from agentlab.lab.engine import Engine
 from agentlab.lab.file import LabFile
@@ -82,6 +82,10 @@ class Supervisor:
         try:
             self._engine.ask(StartUnits(wanted), self._enter)
             in_time = self._engine.wait(lambda: self._keeper.is_settled() or (not keep_going and self._failures(wanted)), timeout)
+        except AgentLabError:
+            if self._is_up:  # else nothing was taken in, and whatever somebody else does goes on
+                self.stop()
+            raise
         except BaseException:  # Ctrl-C too: half a lab is worse than none
             self.stop()
             raise
@@ -232,6 +236,8 @@ class Supervisor:
         return {"added": added, "removed": removed, "changed": changed, "unchanged": unchanged}
 
     def _enter(self) -> None:
+        if self._keeper.is_shutting_down:  # asked a moment too late: what starts now would outlast the shutdown
+            raise LabError("the lab is just stopping, so nothing of it is started; wait until it is down")
         self._surrounding.enter(self.lab.settings, self.lab.directory)
         self._is_up = True
 

@@ -26,6 +26,8 @@ State = Literal[
 
 ALIVE: frozenset[State] = frozenset(("starting", "running", "suspected", "stopping"))
 UP: frozenset[State] = frozenset(("running", "suspected", "done", "elsewhere"))
+LONGEST = 366 * 86400.0
+"""Seconds that nothing has to start or to stop, whatever a file or a user says: the system waits for no infinity."""
 GROUP = "group/"
 """How the full name of a group begins."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from agentlab.control.connection import ControlClient
 from agentlab.errors import (
@@ -16,8 +16,6 @@ from agentlab.errors import (
     UnknownNameError,
 )
 from agentlab.nameserver import protocol
-from agentlab.nameserver.follow import Follower, Watch
-from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.nameserver.places import nameserver_address, numeric_host
 from agentlab.nameserver.protocol import Snapshot
 from agentlab.nameserver.registration import (
@@ -30,7 +28,10 @@ from agentlab.nameserver.registration import (
 )
 from agentlab.wire.address import SocketAddress
 
-__all__ = ["Change", "Heartbeat", "NameServerClient", "Registration", "Snapshot", "Watch"]
+if TYPE_CHECKING:
+    from agentlab.nameserver.follow import Watch
+
+__all__ = ["Change", "NameServerClient", "Registration", "Snapshot"]
 
 
 class NameServerClient:
@@ -92,11 +93,12 @@ class NameServerClient:
             uri: Where its holder is served.
             instance: Random text of the holder's incarnation.
             metadata: What it is: strings, numbers, bytes, lists, dicts; ``tags`` a list of strings.
-            lease: Seconds that it stays without renewal (see :class:`Heartbeat`); None: until it is removed.
+            lease: Seconds that it stays without renewal (see
+                :class:`~agentlab.nameserver.heartbeats.Heartbeat`); None: until it is removed.
             replace: Whether to take the name from a live holder.
 
         Returns:
-            The registration as the name server holds it, for :class:`Heartbeat`.
+            The registration as the name server holds it, for :class:`~agentlab.nameserver.heartbeats.Heartbeat`.
 
         Raises:
             NameTakenError: somebody else has the name and lives.
@@ -190,6 +192,8 @@ class NameServerClient:
             NameServerUnavailableError: nobody answers now. Later absences are waited out in silence.
         """
         self.ping()
+        from agentlab.nameserver.follow import Watch  # with ZeroMQ: whoever only asks for a name follows no feed
+
         return Watch(self, callback)
 
     def wait_for(self, name: str, timeout: float) -> Registration:
@@ -212,6 +216,8 @@ class NameServerClient:
             found = None  # it may be about to start
         if found is not None:
             return found
+        from agentlab.nameserver.follow import Follower
+
         follower = Follower(self)
         try:
             while (left := deadline - time.monotonic()) > 0:

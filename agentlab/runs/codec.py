@@ -1,4 +1,4 @@
-"""Values, rows and columns as bytes, and back. Pure calculation; numpy is used where it is there.
+"""Values, rows and columns of :mod:`plain <agentlab.runs.plain>` values as bytes, and back. Pure calculation.
 
 A column of numbers is its bytes, little-endian, one after another; everything else is msgpack. A million numbers are then
 read as fast as the file is.
@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgpack
 
 from agentlab.errors import RunError
+from agentlab.runs.plain import numpy_or_none
 
 FLOATS, INTS, BOOLS, COMPLEX, MIXED = "d", "q", "?", "D", "m"
 """How a column is kept: numbers of 8 bytes, truth in a byte each, complex numbers of 16 bytes, and msgpack."""
@@ -38,70 +39,8 @@ _NUMBERS = {
 """Name of a type of numpy -> letter by which memoryview knows it."""
 
 
-def plain(value: Any) -> Any:
-    """Give a value as it is kept: numbers, truth, text, bytes, None, lists, mappings, and arrays of numbers.
-
-    Scalars of numpy become Python's own; what has a unit beside its magnitude gives the magnitude.
-
-    Raises:
-        RunError: it is something else.
-    """
-    if type(value) in (float, bool, bytes) or value is None:
-        return value
-    for kind, made in _BASES:  # of which numpy's scalars and enumerations inherit
-        if isinstance(value, kind):
-            return made(value)
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if isinstance(value, Mapping):
-        return {_text(str(key)): plain(one) for key, one in value.items()}
-    if hasattr(value, "dtype") and hasattr(value, "tolist"):
-        if getattr(value, "ndim", 0) and value.dtype.kind in "fiubc":
-            return value
-        listed = value.tolist()
-        return float(value) if type(listed) is type(value) else plain(listed)  # numbers that are longer than Python's
-    if hasattr(value, "magnitude"):
-        return plain(value.magnitude)
-    return _last_resort(value)
-
-
-def plain_all(values: Iterable[Any]) -> list[Any]:
-    """Give several values as :func:`plain` does. Raises RunError, also of one that holds itself."""
-    try:
-        return [plain(value) for value in values]
-    except RecursionError:
-        raise RunError("a value that holds itself cannot be kept in a run; give a number, a text, a list or an array") from None
-
-
-def _whole(value: int) -> int | float:
-    if -(2**63) <= value < 2**63:
-        return int(value)
-    try:
-        return float(value)
-    except OverflowError:
-        raise RunError(f"a whole number of {value.bit_length()} bits cannot be kept in a run; give it as text") from None
-
-
-def _text(value: str) -> str:
-    """Give a text as UTF-8 can hold it: half characters, as devices' bytes may become, are spelt out."""
-    return str.__str__(value) if value.isascii() else value.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-_BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = ((int, _whole), (float, float), (complex, complex), (str, _text))
-
-
-def _last_resort(value: Any) -> Any:
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        what = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-        raise RunError(f"a {what} cannot be kept in a run; give a number, a text, a list or an array of numbers") from None
-
-
 def pack(value: Any) -> bytes:
-    """Give a value of :func:`plain` as bytes. Raises RunError where it is nested too deeply."""
+    """Give a value of :func:`~agentlab.runs.plain.plain` as bytes. Raises RunError where it is nested too deeply."""
     try:
         packed: bytes = msgpack.packb(value, default=_special)
     except (ValueError, OverflowError) as error:
@@ -117,7 +56,7 @@ def unpack(data: bytes) -> Any:
 def _special(value: Any) -> msgpack.ExtType:
     if isinstance(value, complex):
         return msgpack.ExtType(_COMPLEX, array("d", (value.real, value.imag)).tobytes())
-    little = value.astype(value.dtype.newbyteorder("<"))
+    little = value.astype(value.dtype.newbyteorder("<"), copy=False)
     return msgpack.ExtType(_ARRAY, msgpack.packb([little.dtype.str[1:], list(value.shape), little.tobytes()]))
 
 
@@ -132,19 +71,12 @@ def _special_back(code: int, data: bytes) -> Any:
         parts = array("d" if name == "c16" else "f", content)
         return [complex(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
     letter = _NUMBERS.get(name)
-    if letter is None or 0 in shape:  # halves, or nothing at all
+    if 0 in shape:
         return []
+    if letter is None:
+        raise ValueError(f"numbers of type {name} can be read with numpy alone")
     view: Any = memoryview(content)
     return view.cast(letter, shape).tolist()
-
-
-def numpy_or_none() -> Any:
-    """Give numpy, or None where it is not installed."""
-    try:
-        import numpy as np
-    except ImportError:
-        return None
-    return np
 
 
 def pack_column(values: Sequence[Any]) -> tuple[str, bytes]:
@@ -192,8 +124,14 @@ def join_column(parts: Sequence[tuple[str, bytes]]) -> Any:
         (code,) = codes
         return numpy.frombuffer(bytearray().join(data for _, data in parts), types[code])
     if codes and codes <= {FLOATS, INTS}:
-        return numpy.concatenate([numpy.frombuffer(data, types[code]).astype("f8") for code, data in parts])
+        arrays = [numpy.frombuffer(data, types[code]) for code, data in parts]
+        if all(_fits_floats(one) for one in arrays if one.dtype.kind == "i"):
+            return numpy.concatenate([one.astype("f8") for one in arrays])
     return _as_array(numpy, [value for code, data in parts for value in unpack_column(code, data)])
+
+
+def _fits_floats(whole: Any) -> bool:
+    return not len(whole) or (int(whole.min()) >= -EXACT and int(whole.max()) <= EXACT)
 
 
 def _as_array(numpy: Any, values: list[Any]) -> Any:
@@ -201,17 +139,24 @@ def _as_array(numpy: Any, values: list[Any]) -> Any:
     kinds = set(map(type, values))
     if not values:
         return numpy.empty(0)
-    if kinds == {str} or kinds <= {int, float, complex, numpy.ndarray, list}:
+    if kinds == {str}:
+        return numpy.array(values)
+    if kinds <= {int, float, complex, numpy.ndarray, list} and _keep_their_digits(kinds, values):
         try:
             made = numpy.array(values)
         except ValueError:  # traces of different lengths
             made = None
-        if made is not None and made.dtype.kind != "O":
+        if made is not None and made.dtype.kind in "fiubc":  # of a number and a text, numpy would make two texts
             return made
     made = numpy.empty(len(values), object)
     for i, value in enumerate(values):
         made[i] = value
     return made
+
+
+def _keep_their_digits(kinds: set[type], values: list[Any]) -> bool:
+    """Tell whether numbers stay what they are when they become ones of one type: great integers as floats do not."""
+    return kinds == {int} or all(abs(value) <= EXACT for value in values if type(value) is int)
 
 
 def is_number(value: Any) -> bool:

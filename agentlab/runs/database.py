@@ -2,6 +2,7 @@
 
 The write-ahead log lets any number of processes read while one writes. ``synchronous`` is NORMAL: a killed process loses
 nothing that was committed, for the kernel has it; only a power failure may take the last rows, and never spoils the file.
+On a network drive, where the log would need memory that two machines share, the file has a plain journal instead.
 No connection is kept between two uses, so a store needs no closing, and may be used from any thread.
 """
 
@@ -14,12 +15,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from agentlab.errors import RunError
+from agentlab.runs.place import is_network
 
 PATIENCE = 30.0
 """Seconds that a reader or writer waits for others."""
@@ -70,7 +73,7 @@ class Database:
         self._layout = layout
         if "\0" in str(path):
             raise self._error("no file can have such a name; choose another")
-        self._engine: sa.Engine | None = None
+        self._engine: tuple[sa.URL, sa.Engine] | None = None
         self._made = False
 
     def exists(self) -> bool:
@@ -128,8 +131,15 @@ class Database:
     @contextlib.contextmanager
     def transaction(self, connection: sa.Connection) -> Iterator[None]:
         """Run a block as one change of the file."""
-        with self._faults(), connection.begin():
-            yield
+        with self._faults():
+            _undo(connection)  # what Ctrl-C left there at a moment at which nobody could
+            try:  # not "with connection.begin()": Ctrl-C before its end would leave the connection useless
+                begun = connection.begin()
+                yield
+                begun.commit()
+            except BaseException:
+                _undo(connection)
+                raise
 
     def make(self) -> None:
         """Make the file and its directory where they are missing, and check that it can be written.
@@ -137,7 +147,7 @@ class Database:
         Raises:
             RunError: it cannot.
         """
-        if self._made and self._engine is not None and _is_writable(self.path):
+        if self._made and _is_writable(self.path):
             return
         with self._faults():
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,9 +156,11 @@ class Database:
                     os.close(
                         os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                     )  # the log beside it gets the mode too
-            self._engine = None  # it may have been opened for reading alone
             with self._open().connect() as connection:
-                _use_write_ahead_log(connection)
+                if is_network(self.path):
+                    _use_plain_journal(connection)
+                else:
+                    _use_write_ahead_log(connection)
             writes = self._open().connect().execution_options(**{_WRITES: True})
             with writes as connection, connection.begin():
                 if self._check(connection) == 0:
@@ -179,13 +191,15 @@ class Database:
         return 0
 
     def _open(self) -> sa.Engine:
-        if self._engine is None:
+        address = _address(self.path)  # who may not write must open it otherwise as soon as somebody else writes
+        if self._engine is None or self._engine[0] != address:
             options = {"timeout": PATIENCE, "check_same_thread": False}
-            engine = sa.create_engine(_address(self.path), poolclass=NullPool, connect_args=options, json_serializer=_as_json)
+            engine = sa.create_engine(address, poolclass=NullPool, connect_args=options, json_serializer=_as_json)
             sa.event.listen(engine, "connect", _prepare)
             sa.event.listen(engine, "begin", _begin)
-            self._engine = engine
-        return self._engine
+            sa.event.listen(engine, "handle_error", _stay_connected)
+            self._engine = address, engine
+        return self._engine[1]
 
     @contextlib.contextmanager
     def _faults(self) -> Iterator[None]:
@@ -201,7 +215,7 @@ class Database:
 
 
 def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, default=lambda one: one.tolist() if hasattr(one, "tolist") else str(one))
+    return json.dumps(value, default=lambda one: one.tolist() if hasattr(one, "tolist") else str(one))
 
 
 def _cause(error: sa.exc.DBAPIError) -> str:
@@ -217,6 +231,7 @@ def _cause(error: sa.exc.DBAPIError) -> str:
         "SQLITE_NOTADB": "it is no database; choose another file",
         "SQLITE_CORRUPT": _DAMAGED,
         "SQLITE_IOERR": "the disk does not read or write; see the system's log",
+        "SQLITE_TOOBIG": "a value is too large for it; give less",
     }
     said = next((text for key, text in cures.items() if code.startswith(key)), "")
     return said or " ".join(str(error.orig).split())
@@ -228,10 +243,24 @@ def _prepare(connection: object, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")  # type: ignore[attr-defined]
 
 
+def _stay_connected(context: sa.ExceptionContext) -> None:
+    """Keep a connection when Ctrl-C comes: SQLAlchemy would close it, and SQLite keep its transaction, and so all others out."""
+    if not isinstance(context.original_exception, Exception):
+        context.is_disconnect = False
+
+
 def _begin(connection: sa.Connection) -> None:
     # A writer that begins as a reader can be refused in the middle, however long it would wait.
     writes = connection.get_execution_options().get(_WRITES)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _undo(connection: sa.Connection) -> None:
+    """Undo a transaction, also one that has begun in the file, but of which SQLAlchemy does not know: nobody else could write."""
+    connection.rollback()  # also of one whose beginning failed
+    raw: Any = connection.connection.dbapi_connection
+    if raw.in_transaction:
+        raw.rollback()
 
 
 def _use_write_ahead_log(connection: sa.Connection) -> None:
@@ -249,6 +278,15 @@ def _use_write_ahead_log(connection: sa.Connection) -> None:
             time.sleep(_STEP)
         else:
             return
+
+
+def _use_plain_journal(connection: sa.Connection) -> None:
+    """Switch the file to it, unless somebody else has it open: the next who writes tries again."""
+    raw = connection.connection.dbapi_connection
+    assert raw is not None
+    with contextlib.suppress(connection.dialect.dbapi.OperationalError):  # type: ignore[union-attr]
+        if raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+            raw.execute("PRAGMA journal_mode = DELETE")
 
 
 def _is_writable(path: Path) -> bool:

@@ -110,7 +110,8 @@ def _listed(value: Any) -> Any:
 def to_parquet(run: Run, path: Path) -> Path:
     """Write a Parquet file; the unit is in the metadata of each column, all of the run in that of the table.
 
-    Complex numbers become two columns, ``name.real`` and ``name.imag``. Needs pyarrow: ``agentlab[parquet]``.
+    Complex numbers become two columns, ``name.real`` and ``name.imag``; what is of no one type becomes text of JSON. Needs
+    pyarrow: ``agentlab[parquet]``.
 
     Args:
         run: The run; of one that is still measured, the rows so far.
@@ -126,11 +127,22 @@ def to_parquet(run: Run, path: Path) -> Path:
     parquet = importlib.import_module("pyarrow.parquet")
     fields, columns = [], []
     for column, values in _parts(run):
-        made = arrow.array(values if getattr(values, "ndim", 2) == 1 and values.dtype.kind in "fiub" else _plain_list(values))
+        made = _arrow_array(arrow, values)
         fields.append(arrow.field(column.name, made.type, metadata={"unit": column.unit, "role": column.role}))
         columns.append(made)
     table = arrow.Table.from_arrays(columns, schema=arrow.schema(fields, metadata={"agentlab": _about(run)}))
     return write(path, lambda file: parquet.write_table(table, file))
+
+
+def _arrow_array(arrow: Any, values: Any) -> Any:
+    if getattr(values, "ndim", 2) == 1 and values.dtype.kind in "fiub":
+        return arrow.array(values)
+    found = [value.tolist() if hasattr(value, "tolist") else value for value in values]
+    kinds = {type(value) for value in found if value is not None and not (isinstance(value, float) and math.isnan(value))}
+    with contextlib.suppress(arrow.ArrowException, TypeError, ValueError, OverflowError):  # it finds no type for them
+        if dict not in kinds and (len(kinds) <= 1 or kinds == {int, float}):  # a mapping would get the others' keys, too
+            return arrow.array(found)
+    return arrow.array([None if value is None else _as_text(value) for value in found], arrow.string())
 
 
 def to_hdf5(run: Run, path: Path) -> Path:
@@ -173,7 +185,8 @@ def to_hdf5(run: Run, path: Path) -> Path:
 def to_xarray(run: Run) -> Any:
     """Give an :class:`xarray.Dataset`: a variable for each reading over the axes, NaN where nothing is measured yet.
 
-    Units are in attribute ``units``; the run is in the attributes of the Dataset. Needs xarray: ``agentlab[xarray]``.
+    A run without axes is over ``point``, the number of the row. Units are in attribute ``units``; the run is in the attributes of
+    the Dataset. Needs xarray: ``agentlab[xarray]``.
 
     Args:
         run: The run; of one that is still measured, the rows so far.
@@ -184,7 +197,7 @@ def to_xarray(run: Run) -> Any:
     xarray = _library("xarray", "xarray")
     numpy = _library("numpy", "numpy")
     info, data, axes = run.info, run.data, run.axes
-    dims, shape = tuple(axes), info.shape
+    dims, shape = (tuple(axes), info.shape) if axes else (("point",), (len(data["time"]),))
     variables = {}
     for column in info.columns:
         if column.role == "axis":
@@ -220,25 +233,19 @@ def _on_grid(numpy: Any, values: Any, places: list[int], shape: tuple[int, ...])
 def _parts(run: Run) -> Iterable[tuple[Column, Any]]:
     for column in run.columns:
         values = run.data[column.name]
-        if any(isinstance(value, complex) for value in values[:1]) or getattr(getattr(values, "dtype", None), "kind", "") == "c":
+        kind = getattr(getattr(values, "dtype", None), "kind", "")
+        if kind == "c" or (kind in ("", "O") and len(values) and all(isinstance(value, complex) for value in values)):
             yield Column(f"{column.name}.real", column.unit, column.role), [value.real for value in values]
             yield Column(f"{column.name}.imag", column.unit, column.role), [value.imag for value in values]
         else:
             yield column, values
 
 
-def _plain_list(values: Any) -> list[Any]:
-    """Give values as a table of another program takes them: what is of no one type, as text of JSON."""
-    found = [value.tolist() if hasattr(value, "tolist") else value for value in values]
-    kinds = {type(value) for value in found if value is not None and not (isinstance(value, float) and math.isnan(value))}
-    if len(kinds) <= 1 or kinds == {int, float}:
-        return found
-    return [None if value is None else _as_text(value) for value in found]
-
-
 def _as_text(value: Any) -> str:
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, complex):
+        return str(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=_listed)
 
 

@@ -79,6 +79,7 @@ def figure(info: RunInfo, data: Mapping[str, Any], axes: Mapping[str, Sequence[A
     """
     column = _chosen(info, data, y)
     values = _numbers(data[column.name])
+    _check_span(info, column, values)
     inner = info.axes[-2:]
     if len(inner) == 2 and all(_is_ladder(axes[axis.name]) for axis in inner):
         made = _map(info, column, values, inner, axes)
@@ -91,6 +92,12 @@ def figure(info: RunInfo, data: Mapping[str, Any], axes: Mapping[str, Sequence[A
     else:
         label = by.label
     return Curve(info.title, label, column.label, pieces(places, values))
+
+
+def _check_span(info: RunInfo, column: Column, values: Sequence[float]) -> None:
+    known = [value for value in values if math.isfinite(value)]
+    if known and not math.isfinite(4 * (max(known) - min(known))):
+        raise RunError(f"{column.name} of {info.title} has values too far apart to be drawn; export it instead")
 
 
 def pieces(x: Sequence[float], y: Sequence[float]) -> list[list[tuple[float, float]]]:

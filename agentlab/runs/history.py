@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import numbers
 import os
 import queue
 import threading
@@ -13,9 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from agentlab.errors import RunError
+from agentlab.errors import ConfigurationError, RunError
 from agentlab.runs.database import Database
-from agentlab.runs.readings import LAYOUT, Reading, Sample, given, kept, reading, series
+from agentlab.runs.plain import plain_text
+from agentlab.runs.readings import LAYOUT, Reading, Sample, given, reading, row_of, series
 
 log = logging.getLogger("agentlab.runs")
 
@@ -23,6 +25,8 @@ PERIOD = 0.5
 """Seconds that a reading may wait in memory before it is written."""
 MOST_WAITING = 100_000
 """Readings in memory while the file cannot be written; further ones are counted as lost."""
+_LONGEST = 10.0
+"""Seconds between two attempts to write, at most, while none succeeds."""
 _TIDY = 600.0
 """Seconds between two removals of what is too old."""
 _DAY = 86400.0
@@ -52,24 +56,29 @@ class HistoryWriter:
         self._series: dict[tuple[str, str, str], int] = {}
         self._coming: queue.SimpleQueue[dict[str, Any] | threading.Event | None] = queue.SimpleQueue()
         self._failing = ""
+        self._pause = period
         self._tidied = -math.inf
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"history {self.path.name}", daemon=True)
         self._thread.start()
 
     def append(self, reading: Reading, instrument: str) -> None:
-        """Take a reading, to be written soon.
+        """Take a reading, to be written soon, as it is now.
 
         Args:
-            reading: What was read; its name is the parameter.
+            reading: What was read; its name is the parameter. One without a time is counted as lost.
             instrument: The instrument's name.
         """
-        if self._closed or self._coming.qsize() >= MOST_WAITING:
-            self.lost += 1
+        row = None if self._closed or self._coming.qsize() >= MOST_WAITING else row_of(reading)
+        if row is None:
+            self._lose()
             return
-        key = (instrument, reading.name, reading.unit)
-        row = {"time": reading.timestamp, "value": reading.value, "quality": reading.quality, "sequence": reading.sequence}
-        self._coming.put({"key": key, **row})
+        self._coming.put({"key": (plain_text(instrument), plain_text(reading.name), plain_text(reading.unit or "")), **row})
+
+    def _lose(self) -> None:
+        if not self.lost and not self._closed:
+            log.warning("readings for %s are lost, of which this is the first: too many wait, or it has no time", self.path)
+        self.lost += 1
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until what was taken before is written; False: it is not, by now."""
@@ -104,7 +113,7 @@ class HistoryWriter:
 
     def _gather(self, waiting: list[dict[str, Any]], asked: list[threading.Event]) -> bool:
         """Take what comes for a period, or until somebody asks; True: it is the end."""
-        deadline: float | None = None if not waiting else time.monotonic() + self._period
+        deadline: float | None = None if not waiting else time.monotonic() + self._pause
         while True:
             try:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -117,7 +126,7 @@ class HistoryWriter:
                 asked.append(one)
                 return False
             if len(waiting) >= MOST_WAITING:
-                self.lost += 1
+                self._lose()
             else:
                 waiting.append(one)
             deadline = deadline or time.monotonic() + self._period
@@ -130,16 +139,17 @@ class HistoryWriter:
             with self._database.writing() as connection:
                 rows = [self._row(connection, one) for one in waiting]
                 connection.execute(sa.insert(reading).prefix_with("OR REPLACE"), rows)
-                self._tidy(connection)
+            self._tidy()
         except RunError as error:
             self._series.clear()  # new ones among them were not written either
+            self._pause = min(_LONGEST, 2 * self._pause)
             if not self._failing:
                 log.error("readings wait in memory: %s", error)  # noqa: TRY400 - its text says all
             self._failing = str(error)
         else:
             if self._failing:
                 log.warning("readings are written into %s again", self.path)
-            self._failing = ""
+            self._failing, self._pause = "", self._period
             waiting.clear()
 
     def _row(self, connection: sa.Connection, one: dict[str, Any]) -> dict[str, Any]:
@@ -147,19 +157,18 @@ class HistoryWriter:
         number = self._series.get(key)
         if number is None:
             number = self._series[key] = _series_of(connection, key)
-        row = {name: one[name] for name in ("time", "quality", "sequence")}
-        return {**row, "series": number, "value": kept(one["value"])}
+        return {"series": number, **{name: one[name] for name in ("time", "sequence", "value", "quality")}}
 
-    def _tidy(self, connection: sa.Connection) -> None:
+    def _tidy(self) -> None:
         now = time.monotonic()
         if self._keep is None or now - self._tidied < _TIDY:
             return
         self._tidied = now
-        connection.execute(sa.delete(reading).where(reading.c.time < time.time() - self._keep * _DAY))
+        _remove(self._database, time.time() - self._keep * _DAY)
 
 
 class History:
-    """Reads a history, also while others write it. It holds nothing open.
+    """Reads a history, and removes what is too old, also while others write it. It holds nothing open.
 
     Args:
         path: The file. There need not be one yet.
@@ -206,8 +215,11 @@ class History:
             The readings; none where nothing was written.
 
         Raises:
+            ConfigurationError: a time or a number is none.
             RunError: the history cannot be read.
         """
+        start, stop, every = _seconds("start", start), _seconds("stop", stop), _seconds("every", every)
+        most = _whole("limit", limit)
         if not self._database.exists():
             return []
         column = reading.c
@@ -223,8 +235,53 @@ class History:
             query = query.group_by(sa.cast(column.time / every, sa.Integer))
         query = query.order_by(sa.desc("time"), column.sequence.desc())
         with self._database.reading() as connection:
-            rows = connection.execute(query.limit(limit)).all()
-        return [Sample(given(row[0]), row[1], row[2], row[3], row[4]) for row in reversed(rows)]
+            rows = connection.execute(query.limit(most)).all()
+        with self._database.decoding():
+            return [Sample(given(row[0]), row[1], row[2], row[3], row[4]) for row in reversed(rows)]
+
+    def remove(self, before: float) -> int:
+        """Remove readings of all instruments; their room in the file is used again.
+
+        Args:
+            before: Seconds since 1970: older ones go.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            ConfigurationError: that is no time.
+            RunError: the history cannot be written.
+        """
+        end = _seconds("before", before)
+        if end is None:
+            raise ConfigurationError("before is None; give seconds since 1970")
+        return _remove(self._database, end) if self._database.exists() else 0
+
+
+def _remove(database: Database, before: float) -> int:
+    """Remove what is older, one series after another: others write in between, and the table is in that order."""
+    with database.reading() as connection:
+        numbers = connection.execute(sa.select(series.c.id)).scalars().all()
+    count = 0
+    for number in numbers:
+        with database.writing() as connection:
+            old = sa.delete(reading).where(reading.c.series == number, reading.c.time < before)
+            count += connection.execute(old).rowcount
+    return count
+
+
+def _seconds(key: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or math.isnan(value):
+        raise ConfigurationError(f"{key} is {value!r}; give seconds{'' if key == 'every' else ' since 1970'}")
+    return float(value)
+
+
+def _whole(key: str, value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral)):
+        raise ConfigurationError(f"{key} is {value!r}; give a whole number")
+    return None if value is None else int(value)
 
 
 def _series_of(connection: sa.Connection, key: tuple[str, str, str]) -> int:

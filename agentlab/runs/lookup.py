@@ -14,20 +14,20 @@ from agentlab.runs.place import Process
 KILLED = "its process was killed"
 
 
-def infos(connection: sa.Connection, wanted: Any = None, *, newest: bool = False) -> list[RunInfo]:
-    """Give what is known of runs, the oldest first; or only the newest.
+def infos(connection: sa.Connection, wanted: Any = None, *, most: int | None = None) -> list[RunInfo]:
+    """Give what is known of runs, the oldest first.
 
     Args:
         connection: Of the store.
         wanted: Condition of table ``run``; None: all.
-        newest: Only the newest of them.
+        most: Only so many of them, the newest; None: all.
     """
     column = tables.run.c
-    query = sa.select(tables.run).order_by(column.id.desc() if newest else column.id)
+    query = sa.select(tables.run).order_by(column.id.desc()).limit(most)
     if wanted is not None:
         query = query.where(wanted)
-    rows = connection.execute(query.limit(1) if newest else query).all()
-    return [_settled(_info(row, _count(connection, row.id)), row.stamp) for row in rows]
+    rows = connection.execute(query).all()
+    return [_settled(_info(row, _count(connection, row.id)), row.stamp) for row in reversed(rows)]
 
 
 def _settled(info: RunInfo, stamp: str) -> RunInfo:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from agentlab.errors import ConfigurationError, InstrumentError
+from agentlab.errors import ConfigurationError, InstrumentError, UnitError
 from agentlab.runs.model import Axis, Column
+from agentlab.runs.plain import plain_text
 
 MOST_POINTS = 100_000_000
 Instrument = tuple[str, Any]
@@ -146,11 +147,14 @@ def _reader(given: Any, number: int) -> Reader:
         raise TypeError(f"a reader is {_shown(given)}, which can be read only once; {_CURE}")
     name, unit = _given_name(given), str(getattr(given, "unit", "") or "")
     if name is not None and callable(getattr(given, "get", None)):
-        return Reader(((name, unit),), lambda: [_value_of(given.get())], instrument_of(given))
+        units = _Units(name, unit)
+        return Reader(((name, unit),), lambda: [_value_of(given.get(), units)], instrument_of(given))
     if callable(getattr(given, "read", None)) and callable(getattr(given, "describe", None)):
         return _readable(given)
     if callable(given):
-        return Reader(((_name_of(given, f"y{number + 1}"), unit),), lambda: [_value_of(given())])
+        name = _name_of(given, f"y{number + 1}")
+        units = _Units(name, unit)
+        return Reader(((name, unit),), lambda: [_value_of(given(), units)])
     raise TypeError(f"a reader is {_shown(given)}, which cannot be read; {_CURE}")
 
 
@@ -169,10 +173,38 @@ def _readable(given: Any) -> Reader:
     return Reader(columns, read, instrument_of(given))
 
 
-def _value_of(found: Any) -> tuple[Any, str]:
+class _Units:
+    """Sees that what is read for one column stays in one unit: a number alone does not tell that it means millivolts now."""
+
+    def __init__(self, name: str, unit: str) -> None:
+        self._name = name
+        self._known = {"unit": unit}
+
+    def check(self, found: Any, kind: str) -> None:
+        """Look at what was read.
+
+        Args:
+            found: It.
+            kind: The attribute that tells its unit: readings and quantities spell them each in their own way.
+
+        Raises:
+            UnitError: it is in another unit.
+        """
+        unit, known = str(getattr(found, kind, None) or ""), self._known.get(kind, "")
+        if unit and known and unit != known:
+            raise UnitError(
+                f"{self._name} was read in {unit}, where the run has it in {known}; set the instrument back, or begin a new run"
+            )
+        self._known[kind] = known or unit
+
+
+def _value_of(found: Any, units: _Units) -> tuple[Any, str]:
     """Give the value of a reading, and a remark where its quality is not good; of anything else, itself."""
     if hasattr(found, "quality") and hasattr(found, "value"):
+        units.check(found, "unit")
         return found.value, "" if found.quality == "good" else str(found.quality)
+    if hasattr(found, "magnitude"):
+        units.check(found, "units")
     return found, ""
 
 
@@ -226,9 +258,10 @@ def name_columns(axes: Sequence[tuple[Target, tuple[Any, ...]]], readers: Sequen
 
 
 def _free(name: str, taken: set[str], suffix: str) -> str:
-    found, number = name + suffix, 2
+    name = plain_text(name) + suffix
+    found, number = name, 2
     while found in taken:
-        found, number = f"{name}{suffix}_{number}", number + 1
+        found, number = f"{name}_{number}", number + 1
     taken.add(found)
     return found
 

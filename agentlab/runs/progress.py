@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 RECENT = 200
 """Points whose pace tells how long the others will take."""
+_NOT_SHOWN = (OSError, ValueError)
+"""What a terminal raises that has gone, that was closed, or that cannot show a letter."""
 _REFRESH = 4
 """Times a second that a terminal is drawn."""
 _LIGHTLY = 10
@@ -100,7 +103,8 @@ def display(
         console: Where; None: stderr.
 
     Returns:
-        It draws from a thread of its own until it is closed. Where nobody would see it, it does nothing.
+        It draws from a thread of its own until it is closed. Where nobody would see it, it does nothing; a terminal that goes
+        away, as one of a connection that is cut, never ends a scan.
     """
     if not progress and figure is None:
         return Silent()
@@ -130,7 +134,8 @@ class _Shown:
         self._not_before = 0.0
         self._drawn: tuple[int, RenderableType] | None = None
         self._live = Live(get_renderable=self._render, console=console, refresh_per_second=_REFRESH)
-        self._live.start()
+        with contextlib.suppress(*_NOT_SHOWN):
+            self._live.start()
 
     def advance(self, done: int) -> None:
         self._pace.advance(done, time.monotonic())
@@ -140,7 +145,8 @@ class _Shown:
 
     def close(self) -> None:
         self._not_before = 0.0  # the last picture is the whole one
-        self._live.stop()
+        with contextlib.suppress(*_NOT_SHOWN):
+            self._live.stop()
 
     def _render(self) -> RenderableType:
         from rich.console import Group

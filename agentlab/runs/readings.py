@@ -8,8 +8,12 @@ from typing import Any, NamedTuple, Protocol
 import sqlalchemy as sa
 
 from agentlab.errors import RunError
-from agentlab.runs.codec import pack, plain, unpack
+from agentlab.runs.codec import pack, unpack
 from agentlab.runs.database import Anything, Layout
+from agentlab.runs.plain import MOST_TEXT, plain_all, plain_text
+
+_MOST = 2**63 - 1
+"""The greatest number that SQLite knows."""
 
 metadata = sa.MetaData()
 
@@ -86,11 +90,25 @@ class Reading(Protocol):
 def kept(value: Any) -> Any:
     """Give a value as SQLite keeps it: numbers and text as such, all else as bytes. It knows no NaN and no truth."""
     try:
-        value = plain(value)
+        (value,) = plain_all([value])
+        as_it_is = isinstance(value, str | int | float) and not isinstance(value, bool)
+        return value if as_it_is and not (isinstance(value, float) and math.isnan(value)) else pack(value)
     except RunError:
-        value = str(value)
-    as_it_is = isinstance(value, str | int | float) and not isinstance(value, bool)
-    return value if as_it_is and not (isinstance(value, float) and math.isnan(value)) else pack(value)
+        return plain_text(value, MOST_TEXT)
+
+
+def row_of(reading: Reading) -> dict[str, Any] | None:
+    """Give a reading as a row of its table, but for its series: as it is now, for a driver may use an array again.
+
+    Returns:
+        It; None of a reading without a time or a number, by which it could be found.
+    """
+    when: Any = reading.timestamp  # whatever its protocol says, a driver may have made it
+    sequence: Any = reading.sequence
+    if not isinstance(when, int | float) or not math.isfinite(when) or not isinstance(sequence, int):
+        return None
+    quality = plain_text(reading.quality)
+    return {"time": float(when), "sequence": sequence & _MOST, "value": kept(reading.value), "quality": quality}
 
 
 def given(value: Any) -> Any:

@@ -51,6 +51,16 @@ class Run:
         return self.info.state
 
     @property
+    def heard(self) -> float:
+        """When its newest row was measured, or when it was begun while it has none: seconds since 1970 of its machine's clock.
+
+        That tells of a run of another machine whether its process still lives: nobody can see that from here.
+        """
+        rows = self.info.rows
+        newest = next(self.store.rows(self.id, rows - 1), None) if rows else None
+        return float(newest[0]) if newest is not None and isinstance(newest[0], int | float) else self.info.started
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """Its columns with their units: the time, the axes, the readings."""
         return self._info.columns

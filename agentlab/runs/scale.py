@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from agentlab.errors import RunError
+
 _LEAST_SPAN = 1e-12
 """Part of a value that is its last digits: a span below it is none."""
 _TINY = 1e-290
@@ -41,12 +43,17 @@ class Scale:
             most_ticks: A number.
             tight: End at the values themselves instead of at round numbers.
             from_zero: Begin at zero; no value is below it.
+
+        Raises:
+            RunError: they are so far apart that no number is between them.
         """
         known = list(values)
         low, high = 0.0 if from_zero else min(known), max(known)
         if high - low <= max(_TINY, _LEAST_SPAN * max(abs(low), abs(high))):
             room = abs(high) / 2 if abs(high) > _TINY else 1.0
             low, high = low - room, high + room
+        if not math.isfinite(4 * (high - low)):  # with room for round numbers at its ends
+            raise RunError(f"values from {low:.4g} to {high:.4g} are too far apart to be drawn; export them instead")
         step = _round_step((high - low) / (most_ticks - 1))
         if tight:
             return cls(low, high, step, label)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,13 +21,14 @@ from agentlab.errors import (
     nearest,
 )
 from agentlab.runs import figures, snapshots
-from agentlab.runs.codec import EXACT, is_number
+from agentlab.runs.codec import EXACT, is_number, pack
 from agentlab.runs.condition import Condition, condition
 from agentlab.runs.model import Axis, Column, RunInfo
 from agentlab.runs.parts import MISSING, Reader, Target, check_values, instrument_of, name_columns, read_axes, read_readers
+from agentlab.runs.plain import plain_all
 from agentlab.runs.progress import Display, display
 from agentlab.runs.run import Run
-from agentlab.runs.store import RunStore
+from agentlab.runs.store import LAST, RunStore
 from agentlab.runs.writer import RunWriter
 
 OnError = Literal["stop", "nan", "wait"]
@@ -34,6 +36,8 @@ PASSING = (OfflineError, DeviceTimeoutError, BadReplyError, CommunicationError, 
 """Errors of a device that is away for a while: ``on_error="wait"`` waits for its return."""
 _AGAIN = 0.2
 """Seconds between two attempts to measure a point."""
+_LAST_DIGIT = 1e-12
+"""Part by which numbers differ that are the same."""
 
 
 def sweep(
@@ -74,7 +78,8 @@ def sweep(
         plot: Show the plot while it is measured, the first reading that is a number, or the one of this name.
         snapshot: Keep with the run how all instruments that take part are set; further ones may be given as a list of proxies.
         resume: Go on with this run (it, its number, its name, or ``last``) after its last row. Axes and readers must be the
-            same. A run that is done is given back as it is.
+            same. A run that is done is given back as it is. Where there is no run yet, ``last`` and the scan's own `name` begin
+            one.
         timeout: Seconds that setting one value may take; None: as long as the target itself says.
         on_error: When a value cannot be read: ``stop`` the scan, put ``nan`` into the row, or ``wait`` for the device
             to come back, and measure the point again (this covers setting too).
@@ -100,22 +105,42 @@ def sweep(
     check_values(found)
     if isinstance(plot, str) and plot not in (names := [column.name for column in all_columns]):
         raise ConfigurationError(f"there is no column {plot!r} to plot{nearest(plot, names)}")
-    kept = store if isinstance(store, RunStore) else RunStore(store)
-    old = None if resume is None else _fitting(kept, resume, named, columns, bool(snake))
+    kept = _store_of(store, resume)
+    first = isinstance(resume, str) and resume in (LAST, name) and kept.find(resume) is None
+    old = None if resume is None or first else _fitting(kept, resume, named, columns, bool(snake))
     if old is not None and old.state == "done":
         return old
     asked = [*(target.instrument for target, _ in found), *(reader.instrument for reader in readers)]
     asked += [] if isinstance(snapshot, bool) else [instrument_of(proxy) for proxy in snapshot]
     instruments = snapshots.take(asked) if snapshot is not False else {}
-    if old is None:
-        writer = kept.begin(name, named, columns, snake=bool(snake), instruments=instruments)
-    else:
-        writer = kept.resume(old)
-        writer.take_snapshot(instruments)
-    scan = _Scan([(target, axis) for (target, _), axis in zip(found, named, strict=True)], readers, delay, on_error, patience)
-    run = kept.run(writer.id)
-    scan.measure(writer, run, stop if stop is None else (stop, until), progress=progress, plot=plot)
+    pairs = [(target, axis) for (target, _), axis in zip(found, named, strict=True)]
+    scan = _Scan(pairs, readers, delay, on_error, patience)
+    writer: RunWriter | None = None
+    try:  # not "with": Ctrl-C may come between opening the run and the first line of its block
+        writer = kept.begin(name, named, columns, snake=bool(snake), instruments=instruments) if old is None else kept.resume(old)
+        if old is not None:
+            writer.take_snapshot(instruments)
+        scan.measure(writer, kept.run(writer.id), stop if stop is None else (stop, until), progress=progress, plot=plot)
+        writer.finish("done")
+    except BaseException as error:
+        if writer is not None:
+            writer.fail(error)
+            points = f"run {writer.id} in {str(kept.path)!r} has {writer.count} of {writer.grid.total} points"
+            error.add_note(f"{points}; sweep(..., resume={writer.id}) goes on")
+        raise
     return kept.run(writer.id)
+
+
+def _store_of(store: RunStore | str | os.PathLike[str] | None, resume: Run | int | str | None) -> RunStore:
+    """Give the store of a scan: of one that goes on, its own."""
+    kept = store if isinstance(store, RunStore) else RunStore(store)
+    if not isinstance(resume, Run):
+        return kept
+    if store is not None and kept.path.resolve() != resume.store.path.resolve():
+        raise ConfigurationError(
+            f"{resume.info.title} is in {str(resume.store.path)!r}, not in {str(kept.path)!r}; leave out the store"
+        )
+    return resume.store
 
 
 def _check_options(delay: Any, name: Any, timeout: Any, on_error: Any, patience: Any) -> None:
@@ -146,18 +171,19 @@ def _fitting(store: RunStore, which: Run | int | str, axes: list[Axis], readings
     for what, now, then in zip(("axes", "readers", "snake"), wanted, had, strict=True):
         if now != then:
             raise RunError(f"{info.title} cannot go on: its {what} were {then}, not {now}; give the same, or start a new run")
+    then_axes = run.axes
     for axis in axes:
-        if not _alike(run.axes[axis.name], axis.values):
+        if not _alike(then_axes[axis.name], plain_all(axis.values)):
             raise RunError(f"{info.title} cannot go on: the values of {axis.name} were others; give the same, or start a new run")
     return run
 
 
 def _alike(then: Sequence[Any], now: Sequence[Any]) -> bool:
-    """Tell whether values are the same; numbers may differ in their last digit, as those of another machine do."""
+    """Tell whether plain values are the same; numbers may differ in their last digit, as those of another machine do."""
     if len(then) != len(now):
         return False
     return all(
-        a == b or (is_number(a) and is_number(b) and abs(a - b) <= 1e-12 * max(abs(a), abs(b)))
+        abs(a - b) <= _LAST_DIGIT * max(abs(a), abs(b)) if is_number(a) and is_number(b) else pack(a) == pack(b)
         for a, b in zip(then, now, strict=True)
     )
 
@@ -183,26 +209,21 @@ class _Scan:
         names = [column.name for column in run.columns]
         live = _Live(run) if plot else None
         figure = None if live is None else (lambda: live.figure(plot if isinstance(plot, str) else None))
+        title = run.name or f"run {run.id}"
+        self._display = display(title, writer.grid.total, writer.count, progress=progress, figure=figure)
         try:
-            with writer:
-                title = run.name or f"run {run.id}"
-                self._display = display(title, writer.grid.total, writer.count, progress=progress, figure=figure)
-                try:
-                    while writer.count < writer.grid.total:
-                        row, remarks = self._point(writer.grid.indices(writer.count))
-                        writer.append(row, remarks)
-                        if live is not None:
-                            live.add(row)
-                        self._display.advance(writer.count)
-                        if until is not None and until[0](dict(zip(names, row, strict=True))):
-                            writer.finish("done", f"until {until[1]}" if isinstance(until[1], str) else "until was met")
-                            break
-                finally:
-                    self._display.close()
-        except BaseException as error:
-            kept = f"{run.info.title} in {str(run.store.path)!r} has {writer.count} of {writer.grid.total} points"
-            error.add_note(f"{kept}; sweep(..., resume={run.id}) goes on")
-            raise
+            while writer.count < writer.grid.total:
+                measured, remarks = self._point(writer.grid.indices(writer.count))
+                row = plain_all(measured)
+                writer.append(row, remarks)
+                if live is not None:
+                    live.add(row)
+                self._display.advance(writer.count)
+                if until is not None and until[0](dict(zip(names, row, strict=True))):
+                    writer.finish("done", f"until {until[1]}" if isinstance(until[1], str) else "until was met")
+                    break
+        finally:
+            self._display.close()
 
     def _point(self, indices: tuple[int, ...]) -> tuple[list[Any], dict[str, str]]:
         """Measure one point; again and again while its device is away, where that is wanted."""

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from agentlab.errors import AgentLabError
+from agentlab.errors import AgentLabError, RunError
+from agentlab.runs.plain import MOST_TEXT, plain_all, plain_text
 
 LIMIT = 2.0
 """Seconds that an instrument has for reading all that it has; after them its last readings are taken."""
-_AT_ONCE = 8
+_AT_ONCE = 64
 
 
 def take(instruments: Iterable[tuple[str, Any] | None]) -> dict[str, Any]:
     """Have each instrument read all that it has, once, and all at once; blocks for :data:`LIMIT` seconds, or twice that.
+
+    Of more than 64 instruments, some begin when others have answered.
 
     Args:
         instruments: Names, each with what has ``snapshot()``; None is passed over, and a name that was asked already.
@@ -29,6 +32,21 @@ def take(instruments: Iterable[tuple[str, Any] | None]) -> dict[str, Any]:
         return {name: _taken(proxy) for name, proxy in asked.items()}
     with ThreadPoolExecutor(min(_AT_ONCE, len(asked)), "snapshot") as pool:
         return dict(zip(asked, pool.map(_taken, asked.values()), strict=True))
+
+
+def storable(instruments: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a snapshot as JSON can hold it: what a run cannot keep is its text."""
+    return {plain_text(name): _storable(about, 3) for name, about in instruments.items()}
+
+
+def _storable(value: Any, depth: int) -> Any:
+    try:
+        (found,) = plain_all([value])
+    except RunError:  # one value of one parameter; the others are kept as they are
+        if depth and isinstance(value, Mapping):
+            return {plain_text(key): _storable(one, depth - 1) for key, one in value.items()}
+        return plain_text(value, MOST_TEXT)
+    return found
 
 
 def _taken(proxy: Any) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,12 +14,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from agentlab.errors import RunError
-from agentlab.runs import lookup, tables
-from agentlab.runs.codec import columns_of, join_column, pack_column, plain_all, unpack, unpack_column
+from agentlab.runs import contents, lookup, tables
+from agentlab.runs.codec import pack_column
 from agentlab.runs.database import Database
 from agentlab.runs.model import Axis, Column, Grid, RunInfo
 from agentlab.runs.place import Process, store_path
+from agentlab.runs.plain import plain_all, plain_text
 from agentlab.runs.run import Run
+from agentlab.runs.snapshots import storable
 from agentlab.runs.writer import RunWriter, is_open
 from agentlab.version import __version__
 
@@ -26,8 +30,8 @@ _POLL = 0.1
 """Seconds between two looks of somebody who follows a run."""
 _MOST = 2**63 - 1
 """The greatest number that SQLite knows."""
-_CHUNK = 64
-"""Blocks that are in memory at a time while rows are gone through."""
+_OPENING = threading.Lock()
+"""Held while this process opens a run again: two threads would both find that nobody writes it."""
 
 
 class RunStore:
@@ -44,8 +48,11 @@ class RunStore:
         self.path = store_path() if path is None else Path(path).expanduser()
         self._database = Database(self.path, tables.LAYOUT)
 
-    def runs(self) -> list[Run]:
+    def runs(self, most: int | None = None) -> list[Run]:
         """Give all runs, the oldest first; none where there is no such file.
+
+        Args:
+            most: Only so many, the newest; None: all.
 
         Raises:
             RunError: the file cannot be read.
@@ -53,7 +60,7 @@ class RunStore:
         if not self._database.exists():
             return []
         with self._database.reading() as connection, self._database.decoding():
-            return [Run(self, info) for info in lookup.infos(connection)]
+            return [Run(self, info) for info in lookup.infos(connection, most=most)]
 
     def run(self, which: int | str) -> Run:
         """Give one run.
@@ -82,7 +89,7 @@ class RunStore:
         elif which != LAST:
             wanted = column.name == which
         with self._database.reading() as connection, self._database.decoding():
-            infos = lookup.infos(connection, wanted, newest=True)
+            infos = lookup.infos(connection, wanted, most=1)
         return Run(self, infos[0]) if infos else None
 
     def begin(
@@ -113,33 +120,38 @@ class RunStore:
         columns = [Column("time", "s", "time"), *(Column(a.name, a.unit, "axis") for a in axes), *readings]
         process = Process.this()
         values = {
-            "name": name,
+            "name": plain_text(name),
             "state": "running",
             "started": time.time(),
             "reason": "",
             "planned": grid.total,
             "shape": list(grid.shape),
             "snake": snake,
-            "columns": [[column.name, column.unit, column.role] for column in columns],
+            "columns": [[plain_text(column.name), plain_text(column.unit), column.role] for column in columns],
             "host": process.host,
             "pid": process.pid,
             "stamp": process.stamp,
             "user": _user(),
             "version": __version__,
         }
-        with self._database.writing() as connection:
-            self._mark_dead(connection)
-            made = connection.execute(sa.insert(tables.run).values(values)).inserted_primary_key
-            assert made is not None
-            number = int(made[0])
-            packed = [pack_column(plain_all(axis.values)) for axis in axes]
-            rows = [{"run": number, "number": i, "code": code, "data": data} for i, (code, data) in enumerate(packed)]
-            if rows:
-                connection.execute(sa.insert(tables.axis), rows)
-        writer = RunWriter(self._database, number, grid, len(columns))
-        if instruments:
-            writer.take_snapshot(instruments)
-        return writer
+        number: int | None = None
+        try:
+            with self._database.writing() as connection:
+                self._mark_dead(connection)
+                made = connection.execute(sa.insert(tables.run).values(values)).inserted_primary_key
+                assert made is not None
+                number = int(made[0])
+                packed = [pack_column(plain_all(axis.values)) for axis in axes]
+                rows = [{"run": number, "number": i, "code": code, "data": data} for i, (code, data) in enumerate(packed)]
+                if rows:
+                    connection.execute(sa.insert(tables.axis), rows)
+                if instruments:
+                    taken = {"run": number, "taken": time.time(), "instruments": storable(instruments)}
+                    connection.execute(sa.insert(tables.snapshot), [taken])
+            return RunWriter(self._database, number, grid, len(columns), process)
+        except BaseException:
+            self._not_opened(number)
+            raise
 
     def resume(self, which: int | str | Run) -> RunWriter:
         """Open a run that has ended again, to add the rows after its last; it belongs to this process then.
@@ -149,17 +161,69 @@ class RunStore:
         """
         run = self.run(which.id if isinstance(which, Run) else which)
         process = Process.this()
-        column = tables.run.c
+        ours: int | None = None
+        with _OPENING:
+            try:
+                with self._database.writing() as connection:
+                    self._mark_dead(connection)
+                    info = self._there(connection, run)
+                    if info.is_running and not self._is_left_open(info):
+                        raise RunError(self._still_measured(info))
+                    ours = run.id
+                    values = {"state": "running", "ended": None, "reason": "", "host": process.host, "pid": process.pid}
+                    found = sa.update(tables.run).where(tables.run.c.id == ours)
+                    connection.execute(found.values(**values, stamp=process.stamp))
+                return RunWriter(self._database, ours, Grid(info.shape, snake=info.snake), len(info.columns), process)
+            except BaseException:
+                self._not_opened(ours)
+                raise
+
+    def abort(self, which: int | str | Run) -> None:
+        """Mark a run as aborted whose process has died where this machine cannot see it: on another one.
+
+        Those of this machine are known to be dead. If its process lives on, its further rows are kept, and its end is written.
+
+        Raises:
+            RunError: there is no such run, or its process is alive on this machine.
+        """
+        run = self.run(which.id if isinstance(which, Run) else which)
         with self._database.writing() as connection:
             self._mark_dead(connection)
-            info = lookup.infos(connection, column.id == run.id)[0]
-            ours = Process(info.host, info.pid, process.stamp) == process
-            if info.is_running and not (ours and not is_open(self.path, run.id)):
-                raise RunError(f"{info.title} is still being measured, by process {info.pid} on {info.host}; end that first")
-            values = {"state": "running", "ended": None, "reason": "", "host": process.host, "pid": process.pid}
-            found = sa.update(tables.run).where(column.id == run.id)
-            connection.execute(found.values(**values, stamp=process.stamp))
-        return RunWriter(self._database, run.id, Grid(info.shape, snake=info.snake), len(info.columns))
+            info = self._there(connection, run)
+            if not info.is_running:
+                return
+            if info.host == Process.this().host and not self._is_left_open(info):
+                raise RunError(self._still_measured(info))
+            found = sa.update(tables.run).where(tables.run.c.id == run.id)
+            connection.execute(found.values(state="aborted", reason=f"given up by {_user()}", ended=time.time()))
+
+    def _not_opened(self, run: int | None) -> None:
+        """Have the file say no more that this process writes a run, where opening it failed or Ctrl-C came just then."""
+        if run is None:
+            return
+        with contextlib.suppress(RunError), self._database.writing() as connection:
+            found = sa.update(tables.run).where(tables.run.c.id == run, tables.run.c.state == "running")
+            connection.execute(found.values(state="aborted", reason="it could not be opened", ended=time.time()))
+
+    def _there(self, connection: sa.Connection, run: Run) -> RunInfo:
+        infos = lookup.infos(connection, tables.run.c.id == run.id)
+        if not infos:
+            raise self._deleted(run.id)
+        return infos[0]
+
+    def _is_left_open(self, info: RunInfo) -> bool:
+        """Tell whether a run that is said to be measured by this process, which lives, is not: its end could not be written."""
+        this = Process.this()
+        return (info.host, info.pid) == (this.host, this.pid) and not is_open(self.path, info.id)
+
+    def _still_measured(self, info: RunInfo) -> str:
+        cure = "end that first"
+        if info.host != Process.this().host:
+            cure += f", or, if that process has gone, mark it: agentlab runs abort {info.id}"
+        return f"{info.title} is still being measured, by process {info.pid} on {info.host}; {cure}"
+
+    def _deleted(self, run: int) -> RunError:
+        return RunError(f"run {run} is no more in {str(self.path)!r}; it was deleted")
 
     def delete(self, which: int | str | Run) -> None:
         """Remove a run with its rows; its room in the file is used again.
@@ -168,9 +232,10 @@ class RunStore:
             RunError: there is no such run, or it is still being measured.
         """
         run = self.run(which.id if isinstance(which, Run) else which)
-        if run.info.is_running:
-            raise RunError(f"{run.info.title} is still being measured; end that first")
         with self._database.writing() as connection:
+            info = self._there(connection, run)
+            if info.is_running:
+                raise RunError(self._still_measured(info))
             for table in (tables.point, tables.block, tables.remark, tables.snapshot, tables.axis):
                 connection.execute(sa.delete(table).where(table.c.run == run.id))
             connection.execute(sa.delete(tables.run).where(tables.run.c.id == run.id))
@@ -208,62 +273,28 @@ class RunStore:
         with self._database.reading() as connection, self._database.decoding():
             infos = lookup.infos(connection, tables.run.c.id == run)
         if not infos:
-            raise RunError(f"run {run} is no more in {str(self.path)!r}; it was deleted")
+            raise self._deleted(run)
         return infos[0]
 
     def axes(self, run: int) -> list[list[Any]]:
         """Give the values of a run's axes, the outermost first."""
-        column = tables.axis.c
-        with self._database.reading() as connection:
-            rows = connection.execute(sa.select(column.code, column.data).where(column.run == run).order_by(column.number)).all()
-        with self._database.decoding():
-            return [unpack_column(row.code, row.data) for row in rows]
+        return contents.axes(self._database, run)
 
     def snapshots(self, run: int) -> list[tuple[float, dict[str, Any]]]:
         """Give the times and contents of a run's snapshots: one at each start of it."""
-        column = tables.snapshot.c
-        with self._database.reading() as connection, self._database.decoding():
-            wanted = sa.select(column.taken, column.instruments).where(column.run == run).order_by(column.taken)
-            return [(row.taken, row.instruments) for row in connection.execute(wanted)]
+        return contents.snapshots(self._database, run)
 
     def remarks(self, run: int) -> list[tuple[int, str, str]]:
         """Give number of the row, column and text of what was remarked."""
-        column = tables.remark.c
-        with self._database.reading() as connection:
-            wanted = sa.select(column.point, column.column, column.text).where(column.run == run)
-            return [(row.point, row.column, row.text) for row in connection.execute(wanted.order_by(column.point))]
+        return contents.remarks(self._database, run)
 
     def columns(self, run: int, width: int) -> list[Any]:
         """Give all rows of a run as columns: arrays where numpy is there, else lists."""
-        parts: list[list[tuple[str, bytes]]] = [[] for _ in range(width)]
-        with self._database.reading() as connection:
-            blocks, points = lookup.blocks(connection, run), lookup.points(connection, run)
-        with self._database.decoding():
-            loose = [unpack(data) for _, data in points]
-            packed = [unpack(data) for _, _, data in blocks]
-            for block in [*packed, [pack_column(column) for column in columns_of(loose)]] if loose else packed:
-                for i, (code, data) in enumerate(block):
-                    parts[i].append((code, data))
-            return [join_column(part) for part in parts]
+        return contents.columns(self._database, run, width)
 
     def rows(self, run: int, start: int = 0, stop: int | None = None) -> Iterator[tuple[Any, ...]]:
         """Give rows of a run in their order, at most so many as there are now."""
-        while stop is None or start < stop:
-            with self._database.reading() as connection:
-                blocks = lookup.blocks(connection, run, start, _CHUNK)
-                points = [] if len(blocks) == _CHUNK else lookup.points(connection, run, start)
-            with self._database.decoding():
-                found = [(first, list(zip(*(unpack_column(*c) for c in unpack(data)), strict=True))) for first, _, data in blocks]
-                found += [(number, [tuple(unpack(data))]) for number, data in points]
-            before = start
-            for first, rows in found:
-                for number, row in enumerate(rows, first):
-                    if number < start or (stop is not None and number >= stop):
-                        continue
-                    start = number + 1
-                    yield row
-            if points or start == before:
-                return
+        return contents.rows(self._database, run, start, stop)
 
     def _mark_dead(self, connection: sa.Connection) -> None:
         """Write down of runs whose process was killed that they are aborted: whoever only reads sees it by itself."""

@@ -1,7 +1,7 @@
 """The tables of a run store.
 
 A row is written into ``point`` the moment it is measured, so that it survives whatever happens next, and others see it.
-Every :data:`BLOCK` rows they move into one row of ``block``, column by column: that is what loads fast.
+Every :data:`BLOCK` rows, or :data:`BLOCK_BYTES`, they move into one row of ``block``, column by column: that is what loads fast.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from agentlab.runs.database import Layout
 
 BLOCK = 1000
 """Rows of a block."""
+BLOCK_BYTES = 4_000_000
+"""Bytes at which a block has fewer rows: who writes or reads traces or pictures has at most so many in memory."""
+ROW_BYTES = 900_000_000
+"""Of a row, at most: SQLite keeps no more than 1,000,000,000 in one place."""
 
 metadata = sa.MetaData()
 

@@ -28,7 +28,8 @@ from agentlab.agent.vitals import SAMPLE_PERIOD
 from agentlab.agent.wires import Wires, WireSpec
 from agentlab.control.daemon import ControlDaemon
 from agentlab.errors import AgentLabError, AgentStartError, ConfigurationError, NameTakenError, nearest
-from agentlab.nameserver.client import Heartbeat, NameServerClient
+from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.runtime.child import ChildLink
 from agentlab.runtime.directory import NameDirectory
 from agentlab.runtime.forked import guard_forks

@@ -57,6 +57,8 @@ class Caller:
         self.kind = kind
         self.note: Callable[[float | None], Mapping[str, Any]] | None = None
         """Gives what is sent along with each call, such as who calls; takes the call's time limit in seconds."""
+        self.imports = True
+        """Whether what it raises may have modules imported here, to come as its own type."""
         self._token = ""
         self._find = find
         self._security: str = config["SECURITY"]
@@ -136,7 +138,7 @@ class Caller:
         if kind == RESULT:
             return loads(content)
         if kind == ERROR:
-            raise error_from_bytes(content)
+            raise error_from_bytes(content, imports=self.imports)
         raise RemoteError(f"{self.kind} {self.name!r} cannot import what this call needs: {content[:200]!r}")
 
     def cast(

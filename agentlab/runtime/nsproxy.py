@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from agentlab.errors import AgentLabError, MessageTimeoutError
-from agentlab.nameserver.client import Change, NameServerClient, Registration, Watch
+from agentlab.nameserver.client import Change, NameServerClient, Registration
+from agentlab.nameserver.follow import Watch
 from agentlab.nameserver.places import numeric_host
 from agentlab.runtime.child import Child
 from agentlab.runtime.ending import Ending

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from agentlab.control.connecting import StockObjectError
@@ -51,14 +52,10 @@ class _Core:
         self.kind = kind
         self._fixed = uri
         self._lock = threading.Lock()
+        # No method of this object: the two would hold each other, and a dropped proxy's sockets stay until a collection.
+        self._find = partial(_found, name, uri, nsaddr)
         self._caller: Caller | StockCaller | None = Caller(name, uri, self._find, kind=kind) if uri else None
         self._methods = None if methods is None else set(methods)
-
-    def _find(self) -> str:
-        if self.nsaddr is None:
-            return self._fixed
-        with NameServerClient(self.nsaddr) as names:
-            return names.lookup(self.name).uri
 
     @property
     def place(self) -> object:
@@ -107,6 +104,14 @@ class _Core:
                 caller.join_session()
             self._caller = caller
             self._methods = set(described["methods"])
+
+
+def _found(name: str, fixed: str, nsaddr: SocketAddress | None) -> str:
+    """Give where it is now."""
+    if nsaddr is None:
+        return fixed
+    with NameServerClient(nsaddr) as names:
+        return names.lookup(name).uri
 
 
 class Proxy:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import warnings
 from typing import Any
 
 from agentlab.agent.agent import Agent
@@ -10,9 +12,10 @@ from agentlab.errors import ConfigurationError
 from agentlab.logs import Logger
 from agentlab.runtime.agentprocess import AgentProcess
 from agentlab.runtime.nsmain import start_nameserver
-from agentlab.runtime.nsproxy import NSProxy
+from agentlab.runtime.nsproxy import NSProxy, is_gone
 from agentlab.runtime.proxy import Proxy
 from agentlab.settings import config
+from agentlab.wire.address import SocketAddress
 
 
 def run_nameserver(
@@ -21,6 +24,9 @@ def run_nameserver(
     """Start a name server in a process of its own and give its handle.
 
     Its address is written to ``AGENTLAB_NAMESERVER_ADDRESS``, where agents and proxies of this program look.
+
+    A second one is another, empty one: agents of the first are not found any more, and their names are free again. At a
+    prompt and in a notebook, where running a line or a cell twice is a slip, that is warned of (RuntimeWarning).
 
     Args:
         addr: Host and port, as ``'127.0.0.1:9090'``, or a :class:`~agentlab.nameserver.config.NameServerConfig`;
@@ -40,8 +46,27 @@ def run_nameserver(
             f"name server {addr.name!r} has security {security!r} and this program {config['SECURITY']!r}, so they could not "
             f"speak with each other; set config['SECURITY'] = {security!r} first"
         )
+    if hasattr(sys, "ps1"):  # a prompt, IPython or a notebook; programs and tests may want several
+        _warn_of_another()
     _, address = start_nameserver(addr, detach=detach, start_method=start_method)
+    _started[:] = [address]
     return base(address)
+
+
+_started: list[SocketAddress] = []
+"""Where the last name server is that was started here."""
+
+
+def _warn_of_another() -> None:
+    for address in _started:
+        if not is_gone(address):
+            warnings.warn(
+                f"this program runs a name server at {address} already, which a second one does not replace: its agents go on "
+                f"there, unseen, and two agents may come to drive one device; use NSProxy({str(address)!r}) instead of "
+                f"run_nameserver(), or end the first: NSProxy({str(address)!r}).shutdown()",
+                RuntimeWarning,
+                stacklevel=3,
+            )
 
 
 def run_agent(

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentlab.errors import AgentLabError, ConfigurationError, NameTakenError
-from agentlab.nameserver.client import Heartbeat, NameServerClient
+from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.settings import config
 
 log = logging.getLogger("agentlab.services")

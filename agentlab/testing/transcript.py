@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agentlab.errors import ConfigurationError, DeviceTimeoutError
+from agentlab.errors import ConfigurationError, InstrumentError, OfflineError
 from agentlab.instruments.visa.line import Line
 from agentlab.testing.transcript_server import MemoryLine, TranscriptServer
 
@@ -110,15 +110,22 @@ class Transcript:
         Raises:
             ConfigurationError: a line is none of that; the text says which.
         """
+        try:
+            said = Path(path).read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{path} is no text in UTF-8: {error}; give a transcript") from None
         found: list[tuple[str, Answer]] = []
-        for number, line in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
+        for number, line in enumerate(said.split("\n"), 1):  # not splitlines(): a reply may hold what that takes for an end
             mark, _, text = line.partition(" ")
             if not line.strip() or line.startswith("#"):
                 continue
             if mark == ">":
                 found.append((text, None))
             elif mark in {"<", "<!"} and found and found[-1][1] is None:
-                reply: Answer = text if mark == "<" else text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+                try:
+                    reply: Answer = text if mark == "<" else text.encode("latin-1").decode("unicode_escape").encode("latin-1")
+                except UnicodeError as error:
+                    raise ConfigurationError(f"{path}:{number}: found {line!r}, whose escapes are none: {error}") from None
                 found[-1] = (found[-1][0], reply)
             else:
                 raise ConfigurationError(f"{path}:{number}: found {line!r}, allowed is '> command', then '< reply'")
@@ -129,6 +136,8 @@ class Transcript:
         lines = []
         for command, reply in self.exchanges:
             data = reply.data if isinstance(reply, Reply) else reply
+            if isinstance(data, str) and ("\n" in data or "\r" in data):  # it would be two lines of the file
+                data = self.encoded(data)
             lines.append(f"> {command}")
             if isinstance(data, str):
                 lines.append(f"< {data}")
@@ -200,11 +209,12 @@ class Transcript:
 def record(address: str, path: str | os.PathLike[str], **settings: Any) -> Iterator[str]:
     """Stand between a driver and a real device, and write a transcript of what they say.
 
-    Commands that hold a ``?`` are taken for queries.
+    Commands that hold a ``?`` are taken for queries. What the device did not answer, or not as one line of text, is noted as
+    unanswered.
 
     Args:
         address: The device's VISA address, on any bus.
-        path: The file to write, when the block ends.
+        path: The file to write, when the block ends, in whatever way.
         **settings: Arguments of :func:`agentlab.instruments.visa.door.open_session`.
 
     Yields:
@@ -218,9 +228,11 @@ def record(address: str, path: str | os.PathLike[str], **settings: Any) -> Itera
     session = open_session(address, **settings)
     try:
         passing = _Passing(session)
-        with passing.serve() as server:
-            yield server.address
-        passing.to_file(path)
+        try:
+            with passing.serve() as server:
+                yield server.address
+        finally:
+            passing.to_file(path)
     finally:
         session.close()
 
@@ -238,13 +250,17 @@ class _Passing(Transcript):
             self.received.append(command)
             reply: str | None = None
             try:
+                if self._session.doubt:
+                    self._session.recover()
                 if "?" in command:
                     reply = self._session.query(command)
                 else:
                     self._session.write(command)
-            except DeviceTimeoutError:
+            except OfflineError:
                 self.unexpected.append(command)
-                self._session.recover()
+                return HANG_UP
+            except InstrumentError:
+                self.unexpected.append(command)
             self.exchanges.append((command, reply))
             return Reply(reply)
 

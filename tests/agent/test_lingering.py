@@ -37,7 +37,7 @@ class Sink(Agent):
 @pytest.mark.parametrize("binder", ["source", "sink"])
 @pytest.mark.parametrize("transport", ["ipc", "tcp"])
 def test_all_that_was_pushed_arrives_after_the_sender_has_ended(ns, transport, binder):
-    for turn in range(5):
+    for turn in range(3):
         sink = run_agent(f"sink{turn}", base=Sink, transport=transport, serializer="raw")
         source = run_agent(f"source{turn}", base=Source, transport=transport, serializer="raw")
         if binder == "sink":

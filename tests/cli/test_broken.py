@@ -16,6 +16,7 @@ from agentlab.testing import wait_condition
 from tests.cli.inprocess import Runner
 from tests.cli.program import complaint, finish, start
 from tests.lab.fakelab import running
+from tests.timing import soon
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and sockets of POSIX")
 
@@ -116,7 +117,7 @@ def test_a_second_down_may_be_less_patient(fake):
     fake.client.down(20.0)  # more patience does not help who has less
     fake.client.down(0.5)
     fake.thread.join(5)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < soon(3)
     assert hurried.is_set() and fake.error is None
 
 
@@ -125,12 +126,15 @@ def test_a_pipe_is_no_file(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("lab.yml")
     keep = os.open("lab.yml", os.O_RDWR)  # so that the test ends, whatever happens
-    threading.Timer(2.0, os.close, (keep,)).start()
+    opener = threading.Timer(60.0, os.close, (keep,))
+    opener.start()
     began = time.monotonic()
     outcome = run("check")
     assert (outcome.code, outcome.out) == (2, "lab.yml: is no file of text, but a pipe\n")
     assert digest(tmp_path / "lab.yml") == b""
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < soon(3)
+    opener.cancel()
+    os.close(keep)
 
 
 def test_a_lock_that_somebody_holds_is_told(tmp_path):

@@ -417,6 +417,11 @@ def reading(name, value, sequence=0, **more):
         ),
         (status(state="busy", action="slow", elapsed=1.25, progress=0.5), "slow runs since 1.2 s, 50 %"),
         (
+            status(state="busy", action="get x", elapsed=42.0, hangs={"text": "get x has not come back"}),
+            "get x has not come back",
+        ),
+        (status(state="connecting", reason="no end", hangs={"text": "no end"}), "no end"),
+        (
             status(state="offline", reason="unplugged", readings={"a": reading("a", 1.0, 1, quality="stale")}),
             "unplugged; a 1 V (stale)",
         ),

@@ -509,7 +509,7 @@ def test_up_waits_for_the_end_of_a_supervisor_that_just_stops(run, file):
 def test_ctrl_c_while_a_lab_starts_ends_only_the_waiting(file):
     _add(file, f"  Slow: {{class: 'labclasses_{file.parent.name}:Slow'}}")
     process = start("up", cwd=file.parent)
-    assert wait_condition(LabClient(file).is_up)
+    assert wait_condition(LabClient(file).is_up, timeout=20)
     process.send_signal(signal.SIGINT)
     line = complaint(finish(process, 10), 130)
     assert "goes on in the background" in line and "agentlab down lab.yml" in line

@@ -13,6 +13,7 @@ import pytest
 
 from agentlab.control.connection import ControlClient
 from agentlab.control.daemon import ControlDaemon, Peer
+from tests.timing import soon
 
 _numbers = itertools.count()
 
@@ -61,8 +62,8 @@ def kit(socket_dir: Path) -> Iterator[Kit]:
 
 def eventually(condition: Callable[[], Any], limit: float = 5.0) -> Any:
     """Give what the condition gives once it is true; fail after ``limit`` seconds."""
-    deadline = time.monotonic() + limit
+    began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() - began < soon(limit), "it did not come true in time"
         time.sleep(0.005)
     return value

@@ -26,6 +26,7 @@ from agentlab.errors import (
 )
 from agentlab.settings import config
 from tests.control.conftest import echo, eventually
+from tests.timing import soon
 
 WHERE = ["unix", "tcp"]
 SECURITY = ["keys", "none"]
@@ -173,7 +174,7 @@ def test_a_timeout_ends_the_call_and_not_the_client(kit):
     start = time.monotonic()
     with pytest.raises(CallTimeoutError, match="may have run"):
         client.call(b"slow", timeout=0.1)
-    assert 0.09 < time.monotonic() - start < 2
+    assert 0.09 < time.monotonic() - start < soon(2)
     go.set()
     assert client.call(b"next", timeout=5) == b"next"  # and not the late answer
     eventually(lambda: ran.count(b"slow") == 1)
@@ -309,7 +310,7 @@ def test_closing_ends_a_call_that_takes_too_long(kit, where):
         assert entered.wait(5)
         start = time.monotonic()
         daemon.close(timeout=0.1)
-        assert time.monotonic() - start < 1
+        assert time.monotonic() - start < soon(2)
         with pytest.raises(ConnectionLostError, match="may have run"):
             answer.result(5)
         go.set()
@@ -327,8 +328,8 @@ def test_a_caller_that_went_away_before_its_answer_delays_no_end(kit, where):
     go.set()
     eventually(lambda: not daemon._sessions)
     start = time.monotonic()
-    daemon.close(timeout=5)
-    assert time.monotonic() - start < 1
+    daemon.close(timeout=20)
+    assert time.monotonic() - start < soon(2)
 
 
 def test_a_handler_may_close_its_daemon_and_still_answer(kit):
@@ -349,7 +350,7 @@ def test_closing_is_quick_and_twice_is_fine(kit):
     start = time.monotonic()
     daemon.close()
     daemon.close()
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < soon(2)
     assert not daemon._sessions
     never_started = kit.daemon(start=False)
     never_started.close()
@@ -423,8 +424,8 @@ def test_a_killed_peer_is_noticed_at_once(other_process):
         start = time.monotonic()
         process.kill()
         with pytest.raises(ConnectionLostError):
-            answer.result(5)
-        assert time.monotonic() - start < 0.5
+            answer.result(20)
+        assert time.monotonic() - start < soon(2)
     with pytest.raises(ConnectError):
         client.call(b"")
 

@@ -321,12 +321,12 @@ def test_what_cannot_or_must_not_be_rebuilt_is_described(error, security):
 
 def test_unpicklable_arguments():
     copy = error_from_bytes(error_to_bytes(ValueError(threading.Lock())))
-    assert type(copy) is RemoteError
+    assert isinstance(copy, RemoteError)
     assert "lock" in str(copy)
     copy = error_from_bytes(error_to_bytes(ValueError(1 << 80, [1]), security="none"), security="none")
-    assert type(copy) is RemoteError
+    assert isinstance(copy, RemoteError)
     copy = error_from_bytes(error_to_bytes(ValueError(1 << 80), security="none"), security="none")
-    assert type(copy) is RemoteError
+    assert isinstance(copy, RemoteError)
 
 
 def test_an_exception_that_takes_no_attributes():

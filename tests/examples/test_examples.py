@@ -235,6 +235,12 @@ EXPECTED = {
         errors of the device: 0,"No error"
         afterwards: False 0.0
         """,
+    "visa_traps": """
+        PyVISA: no voltage within 100 ms
+        PyVISA: the current is 5.0
+        ScpiDevice: no voltage within 100 ms
+        ScpiDevice: the current is 0.1
+        """,
     "own_driver": """
         200 degC argon done
         while it bakes: busy bake

@@ -148,6 +148,12 @@ def test_wrong_drivers_are_told_where_they_are_started(ns: NSProxy) -> None:
         run_instrument("psu", Supply, strat=1.0)
     with pytest.raises(DriverError, match="given twice"):
         run_instrument("psu", Supply, kwargs={"start": 1.0}, start=2.0)
+    with pytest.raises(DriverError, match="given twice"):
+        run_instrument("psu", Supply, kwargs={"parameters": {}}, parameters={})
+    with pytest.raises(DriverError, match="not as an object of Supply"):
+        run_instrument("psu", Supply())  # type: ignore[arg-type]
+    with pytest.raises(DriverError, match="belongs there"):
+        run_instrument("psu", Supply, interlocks=["stage.voltage > 3 V -> heater.safe()"])
     assert ns.agents() == []
 
 

@@ -6,9 +6,11 @@ import asyncio
 import dataclasses
 import enum
 import functools
+import math
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
 import pytest
@@ -385,7 +387,7 @@ def test_recovery_uses_what_the_class_offers():
 
         def disconnect(self):
             said.append("disconnect")
-            raise OSError("it was broken")
+            raise ValueError("it was broken")  # whatever it raises: what is broken cannot always be closed
 
     for cls, expected in ((Reconnects, ["made", "reconnect"]), (Connects, ["connect", "disconnect", "connect", "disconnect"])):
         said.clear()
@@ -489,3 +491,120 @@ def test_a_whole_number_without_an_annotation_is_a_number():
     assert driver.get("level") == 2.5
     driver.set("times", p["times"].check(3))
     assert driver.call("beep", (), {}) == [0, 1, 2]  # whole as before: range() takes no 3.0
+
+
+def test_a_whole_number_in_the_class_is_a_number_too_and_a_constant_stays_one():
+    class Knob:
+        level, MOST = 0, 10
+
+    driver = AnyClassDriver(InstrumentSpec("knob", "x:Knob"), Knob)
+    driver.open()
+    p = driver.table().parameters
+    assert p["level"].type == "float" and p["MOST"].type == "int" and not p["MOST"].writable
+    driver.set("level", p["level"].check(2.5))
+    assert driver.get("level") == 2.5
+    driver.set("level", "off")  # the laboratory says that it is of type any
+    assert driver.get("level") == "off"
+
+
+def test_a_constructor_that_fails_keeps_nothing_of_the_device():
+    ports = []
+
+    class Port:
+        pass
+
+    class Slow:
+        def __init__(self):
+            self.port = port = Port()
+            ports.append(weakref.ref(port))
+            try:
+                raise TimeoutError("no reply")
+            except TimeoutError as error:
+                raise ValueError("no identity") from error
+
+    class SlowToConnect(Slow):
+        def __init__(self):
+            pass
+
+        connect = Slow.__init__
+
+    for cls in (Slow, SlowToConnect):
+        driver = driver_of(cls)
+        with pytest.raises(ValueError, match="no identity") as kept:  # as the agent keeps it, for people
+            driver.open()
+        assert ports.pop()() is None and kept.value.__cause__ is not None
+
+
+TEXT_HINTS = """
+from __future__ import annotations
+if False:
+    import nothing
+
+class Base:
+    other: nothing.Socket
+    current: Annotated[float, Unit("A"), Range(0, 2)]
+    mode: Annotated[str, Choices("cw", "pulsed")] = "cw"
+    count: int
+
+    @property
+    def voltage(self) -> Annotated[float, Unit("V"), Range(0, 30)]: ...
+
+    @voltage.setter
+    def voltage(self, value: float) -> None: ...
+"""
+
+
+def test_limits_in_annotations_that_are_text_outlive_the_names_of_their_module():
+    names = {"__name__": "gone"}  # as where the class was sent by value: the names of its module are not there
+    exec(TEXT_HINTS, names)
+    p = driver_of(names["Base"]).table().parameters
+    assert (p["current"].unit, p["current"].minimum, p["current"].maximum) == ("A", 0, 2)
+    assert (p["voltage"].unit, p["voltage"].maximum) == ("V", 30) and p["mode"].choices == ("cw", "pulsed")
+    assert p["other"].type == "any" and p["count"].type == "int"
+
+
+def test_a_limit_that_cannot_be_evaluated_is_told_and_not_dropped():
+    class Supply:
+        voltage: "Annotated[float, Range(0, MOST)]"  # type: ignore[name-defined]  # noqa: F821, UP037
+
+    with pytest.raises(DriverError, match=r"annotation of 'voltage' is .*MOST.*NameError.*put the class into a module"):
+        driver_of(Supply)
+
+
+def test_what_may_be_none_keeps_its_limits():
+    class Supply:
+        voltage: Annotated[float, Unit("V"), Range(0, 30)] | None
+        word: Annotated[str, Unit("")] | None
+
+    p = driver_of(Supply).table().parameters
+    assert (p["voltage"].type, p["voltage"].unit, p["voltage"].maximum, p["word"].type) == ("float", "V", 30, "any")
+
+
+def test_progress_is_a_fraction_or_nothing():
+    class Works:
+        pass
+
+    driver = driver_of(Works)
+    driver.open()
+    for value, told in ((0.5, 0.5), (50, 1.0), (-1, 0.0), (10**400, 1.0), (math.nan, None), (True, None), ("half", None)):
+        driver.instance.progress = value
+        assert driver.progress() == told
+
+
+def test_only_sequences_of_numbers_are_arrays():
+    class Point(NamedTuple):
+        name: str
+        level: float
+
+    class Scope:
+        trace: list[float]
+        pair: tuple[int, ...]
+        bare: list
+        samples: np.ndarray
+        names: list[str]
+        both: tuple[str, float]
+        point: Point
+        odd: Callable[[], None]
+
+    p = driver_of(Scope).table().parameters
+    assert [name for name, one in p.items() if one.type == "array"] == ["trace", "pair", "bare", "samples"]

@@ -24,6 +24,7 @@ from agentlab.instruments.engine.claims import Client
 from agentlab.instruments.model.reading import Reading
 from agentlab.testing.waiting import wait_condition
 from tests.instruments.fake_driver import FakeDriver, Rig, silent
+from tests.timing import soon
 
 ANNA, BERT = Client("a", "anna"), Client("b", "bert")
 
@@ -37,8 +38,8 @@ def rig():
 
 def test_the_driver_is_built_called_and_closed_in_one_thread():
     with Rig() as rig:
-        rig.online().get("voltage").wait(1)
-        rig.engine.call("fire").wait(1)
+        rig.online().get("voltage").wait(10)
+        rig.engine.call("fire").wait(10)
     assert rig.driver.threads == {"psu-driver"}
     assert [one[0] for one in rig.driver.did] == ["open", "prove", "get", "call", "safe", "close"]
     assert rig.engine.close()
@@ -46,14 +47,14 @@ def test_the_driver_is_built_called_and_closed_in_one_thread():
 
 def test_a_read_gives_value_unit_and_time(rig):
     before = time.time()
-    reading = rig.engine.get("voltage", ANNA, 1.0).wait(1)
+    reading = rig.engine.get("voltage", ANNA, 1.0).wait(10)
     assert (reading.value, reading.unit, reading.quality, reading.name) == (0.0, "V", "good", "voltage")
     assert before <= reading.timestamp <= time.time()
     assert rig.engine.snapshot()["voltage"] == reading
 
 
 def test_a_set_is_converted_and_gives_what_was_set(rig):
-    assert rig.engine.set("voltage", "5 mV", ANNA, 1.0).wait(1).value == 0.005
+    assert rig.engine.set("voltage", "5 mV", ANNA, 1.0).wait(10).value == 0.005
     assert rig.driver.did[-1] == ("set", "voltage", 0.005)
 
 
@@ -93,7 +94,7 @@ def test_describing_and_status_send_nothing_and_wait_for_nothing(rig):
     for _ in range(20):
         assert rig.engine.describe()["parameters"][0]["name"] == "voltage"
         status = rig.engine.status()
-    assert (time.perf_counter() - before) / 20 < 0.05
+    assert (time.perf_counter() - before) / 20 < soon(0.05)
     assert rig.driver.did == did
     assert (status["state"], status["action"], status["client"], status["progress"]) == ("busy", "slow", "anna", 0.25)
     assert 0 < status["elapsed"] < 10
@@ -113,9 +114,9 @@ def test_calls_are_served_one_at_a_time_in_order(rig):
         ("fire", "bert"), ("set voltage to 1 V", "anna"), ("set voltage to 2 V", "anna"), ("set voltage to 3 V", "anna"),
     ]  # fmt: skip
     rig.driver.free.set()
-    assert slow.wait(1) == "slept"
+    assert slow.wait(10) == "slept"
     for answer in answers:
-        answer.wait(1)
+        answer.wait(10)
     assert rig.driver.did[-4:] == [("call", "fire"), *(("set", "voltage", float(n)) for n in range(1, 4))]
 
 
@@ -127,9 +128,9 @@ def test_a_call_whose_time_is_over_is_told_so_in_time_and_never_executed(rig):
         ExpiredError, match=r"set voltage to 5 V waited its 0.05 s in the queue while slow ran for .* not executed"
     ):
         answer.wait(5)
-    assert 0.04 < time.monotonic() - before < 1.0
+    assert 0.04 < time.monotonic() - before < soon(1.0)
     rig.driver.free.set()
-    rig.engine.get("voltage").wait(1)
+    rig.engine.get("voltage").wait(10)
     assert rig.driver.count("set") == 0
     assert rig.engine.status()["errors"]["expired"] == 1
 
@@ -139,7 +140,7 @@ def test_a_call_whose_caller_has_gone_is_not_executed(rig):
     answers = []
     rig.engine.set("voltage", 5, BERT).start(lambda *one: answers.append(one), lambda: False)
     rig.driver.free.set()
-    rig.engine.get("voltage").wait(1)
+    rig.engine.get("voltage").wait(10)
     assert rig.driver.count("set") == 0
     assert len(answers) == 1
 
@@ -151,7 +152,7 @@ def test_a_call_too_many_is_refused(rig, monkeypatch):
     with pytest.raises(InstrumentError, match="3 calls wait for psu already"):
         answers[-1].wait(0)
     rig.driver.free.set()
-    assert [one.wait(1).value for one in answers[:3]] == [0.0] * 3
+    assert [one.wait(10).value for one in answers[:3]] == [0.0] * 3
 
 
 def test_one_client_cannot_take_all_the_room(rig, monkeypatch):
@@ -162,7 +163,7 @@ def test_one_client_cannot_take_all_the_room(rig, monkeypatch):
         answers[-1].wait(0)
     others = rig.engine.get("voltage", BERT)
     rig.driver.free.set()
-    assert [one.wait(1).value for one in (*answers[:2], others)] == [0.0] * 3
+    assert [one.wait(10).value for one in (*answers[:2], others)] == [0.0] * 3
 
 
 def test_an_error_of_the_drivers_own_arrives_as_it_is_and_the_session_is_proved(rig):
@@ -171,8 +172,8 @@ def test_an_error_of_the_drivers_own_arrives_as_it_is_and_the_session_is_proved(
 
     rig.driver.raising["call"] = [VendorError("interlock open")]
     with pytest.raises(VendorError, match="interlock open"):
-        rig.engine.call("fire").wait(1)
-    rig.engine.get("voltage").wait(1)
+        rig.engine.call("fire").wait(10)
+    rig.engine.get("voltage").wait(10)
     assert [one[0] for one in rig.driver.did[-3:]] == ["call", "prove", "get"]
 
 
@@ -180,8 +181,8 @@ def test_a_driver_that_wants_to_end_the_process_ends_nothing(rig):
     rig.driver.raising["call"] = [SystemExit(3), KeyboardInterrupt(), StopIteration(7)]
     for error in (InstrumentError, InstrumentError, RuntimeError):  # a SystemExit would end the caller instead
         with pytest.raises(error):
-            rig.engine.call("fire").wait(1)
-    assert rig.engine.call("fire").wait(1) == "fire"
+            rig.engine.call("fire").wait(10)
+    assert rig.engine.call("fire").wait(10) == "fire"
 
 
 def test_an_answer_goes_to_one_place_once():
@@ -199,7 +200,7 @@ def test_an_answer_goes_to_one_place_once():
 def test_a_receiver_that_fails_harms_nobody(rig, caplog):
     rig.slow(ANNA).start(lambda *_one: 1 / 0)
     rig.driver.free.set()
-    assert rig.engine.get("voltage").wait(1).value == 0.0
+    assert rig.engine.get("voltage").wait(10).value == 0.0
     assert "could not be handed over" in caplog.text
 
 
@@ -229,7 +230,7 @@ def test_eight_clients_get_each_the_reply_to_its_own_question(rig):
 
 def test_a_step_makes_a_set_a_ramp_from_where_it_is(rig):
     rig.driver.values["current"] = 5.0
-    assert rig.engine.set("current", 32, ANNA).wait(2).value == 32.0
+    assert rig.engine.set("current", 32, ANNA).wait(10).value == 32.0
     assert [one[2] for one in rig.driver.did if one[0] == "set"] == [15.0, 25.0, 32.0]
 
 
@@ -242,7 +243,7 @@ def test_reads_and_polls_go_on_during_a_ramp():
         status = rig.engine.status()
         assert (status["state"], status["action"]) == ("busy", "set current to 100 A")
         polled = len(rig.readings)
-        rig.engine.get("temperature").wait(1)
+        rig.engine.get("temperature").wait(10)
         assert not ramp.over
         ramp.wait(5)
         assert len(rig.readings) > polled + 3
@@ -262,8 +263,8 @@ def test_who_sets_a_parameter_anew_ends_its_own_ramp(slope):
     assert wait_condition(lambda: slope.driver.count("set"))
     second = slope.engine.set("current", 0, ANNA)
     with pytest.raises(CancelledCallError, match="anna has set current anew"):
-        first.wait(2)
-    assert second.wait(2).value == 0.0
+        first.wait(10)
+    assert second.wait(10).value == 0.0
     assert slope.driver.values["current"] == 0.0
 
 
@@ -273,20 +274,20 @@ def test_another_clients_set_waits_for_the_end_of_a_ramp_and_may_expire(slope):
     late = slope.engine.set("current", 0, BERT, 0.05)
     patient = slope.engine.set("current", 31, BERT)
     other = slope.engine.set("voltage", 1, Client("c", "carl"))
-    other.wait(1)
+    other.wait(10)
     with pytest.raises(ExpiredError, match="while set current to 30 A ran"):
-        late.wait(1)
+        late.wait(10)
     assert not ramp.over and not patient.over
     assert ramp.wait(3).value == 30.0
-    assert patient.wait(1).value == 31.0
+    assert patient.wait(10).value == 31.0
     assert [one[2] for one in slope.driver.did if one[:2] == ("set", "current")] == [float(n) for n in range(1, 32)]
 
 
 def test_a_ramp_of_what_cannot_be_read_begins_where_it_was_set_last():
     with Rig(parameters={"secret": {"step": 1.0}}) as rig:
         rig.online()
-        rig.engine.set("secret", 3, ANNA).wait(1)
-        rig.engine.set("secret", 5.5, ANNA).wait(1)
+        rig.engine.set("secret", 3, ANNA).wait(10)
+        rig.engine.set("secret", 5.5, ANNA).wait(10)
         assert [one[2] for one in rig.driver.did if one[0] == "set"] == [3.0, 4.0, 5.0, 5.5]
 
 
@@ -311,7 +312,7 @@ def test_a_tolerance_waits_for_the_read_back_and_lets_others_in_between():
         rig.online()
         wait = rig.engine.set("temperature", 4.0, ANNA, None, 0.5, 20.0)
         assert wait_condition(lambda: rig.engine.status()["progress"])
-        assert rig.engine.get("voltage", BERT).wait(1).value == 0.0
+        assert rig.engine.get("voltage", BERT).wait(10).value == 0.0
         found = wait.wait(10)
         assert abs(found.value - 4.0) <= 0.5
         assert found.name == "temperature"
@@ -320,8 +321,8 @@ def test_a_tolerance_waits_for_the_read_back_and_lets_others_in_between():
 def test_a_read_back_that_does_not_come_is_an_error_that_doubts_no_reply(rig):
     rig.driver.set = lambda name, value: rig.driver._touch("set", name, value)
     with pytest.raises(DeviceTimeoutError, match=r"temperature was set to 4 K and reads 300 K after 0.05 s, not within 0.5"):
-        rig.engine.set("temperature", 4.0, ANNA, None, 0.5, 0.05).wait(2)
-    rig.engine.get("voltage").wait(1)
+        rig.engine.set("temperature", 4.0, ANNA, None, 0.5, 0.05).wait(10)
+    rig.engine.get("voltage").wait(10)
     assert rig.driver.count("recover") == 0
 
 
@@ -343,19 +344,19 @@ def test_cancel_ends_a_wait_for_a_read_back_at_once(rig):
     rig.driver.set = lambda *_: None
     wait = rig.engine.set("temperature", 4.0, ANNA, None, 0.001, 600.0)
     assert wait_condition(lambda: rig.engine.status()["action"] == "set temperature to 4 K")
-    assert rig.engine.cancel(ANNA) == {"cancelled": "set temperature to 4 K", "queued": 0}
+    assert rig.engine.cancel(ANNA).wait(10) == {"cancelled": "set temperature to 4 K", "queued": 0, "runs_on": ""}
     with pytest.raises(CancelledCallError, match="set temperature to 4 K was cancelled: by anna"):
-        wait.wait(1)
+        wait.wait(10)
     assert rig.until("online")
 
 
 def test_cancel_reaches_an_action_that_asks(rig):
     rig.driver.hears_cancel = True
     slow = rig.slow(ANNA)
-    assert rig.engine.cancel(ANNA) == {"cancelled": "slow", "queued": 0}
+    assert rig.engine.cancel(ANNA).wait(10) == {"cancelled": "slow", "queued": 0, "runs_on": ""}
     with pytest.raises(CancelledCallError):
-        slow.wait(2)
-    rig.engine.get("voltage").wait(1)
+        slow.wait(10)
+    rig.engine.get("voltage").wait(10)
     assert [one[0] for one in rig.driver.did[-3:]] == ["call", "prove", "get"], "who knows what it left behind"
     assert rig.engine.status()["errors"]["others"] == 0
 
@@ -366,7 +367,7 @@ def test_cancel_is_said_again_to_an_action_that_has_just_cleared_it(rig):
     rig.engine.cancel(ANNA)
     rig.driver.cancelled = False  # as a driver does that begins its action in this very moment
     with pytest.raises(CancelledCallError):
-        slow.wait(2)
+        slow.wait(10)
 
 
 def test_cancel_withdraws_what_the_client_has_in_the_queue_and_nothing_else(rig):
@@ -374,16 +375,16 @@ def test_cancel_withdraws_what_the_client_has_in_the_queue_and_nothing_else(rig)
     mine = [rig.engine.set("voltage", n, ANNA) for n in (1, 2)]
     others = rig.engine.set("voltage", 3, BERT)
     done = rig.engine.cancel(ANNA)
-    assert done["queued"] == 2
     for answer in mine:
         with pytest.raises(CancelledCallError, match="before its turn came"):
             answer.wait(0)
     rig.driver.free.set()
-    assert others.wait(1).value == 3.0
+    assert done.wait(10)["queued"] == 2
+    assert others.wait(10).value == 3.0
 
 
 def test_cancel_with_nothing_to_end_says_so(rig):
-    assert rig.engine.cancel(ANNA) == {"cancelled": None, "queued": 0}
+    assert rig.engine.cancel(ANNA).wait(0) == {"cancelled": None, "queued": 0, "runs_on": ""}
 
 
 # ---------------------------------------------------------------- polls and readings
@@ -405,7 +406,7 @@ def test_polls_go_on_under_load_and_hold_nobody_up():
         assert wait_condition(lambda: rig.readings)
         before, until, calls_made = len(rig.readings), time.monotonic() + 0.2, 0
         while time.monotonic() < until:
-            rig.engine.get("voltage").wait(1)
+            rig.engine.get("voltage").wait(10)
             calls_made += 1
         assert len(rig.readings) - before > 20
         assert calls_made > 20
@@ -450,16 +451,16 @@ def test_readings_grow_stale_while_the_driver_is_stuck():
 
 
 def test_a_fresh_snapshot_asks_for_all_that_can_be_read(rig):
-    found = rig.engine.snapshot(refresh=True, client=ANNA).wait(2)
+    found = rig.engine.snapshot(refresh=True, client=ANNA).wait(10)
     assert set(found) == {"voltage", "current", "temperature", "output", "serial"}
     assert all(isinstance(one, Reading) and one.is_good for one in found.values())
     rig.driver.values["voltage"] = "garbage"
-    found = rig.engine.snapshot(refresh=True).wait(2)
+    found = rig.engine.snapshot(refresh=True).wait(10)
     assert (found["voltage"].quality, found["current"].quality) == ("bad", "good")
     assert rig.driver.count("recover") == 1
     rig.driver.away = "unplugged"
     with pytest.raises(OfflineError):
-        rig.engine.snapshot(refresh=True).wait(2)
+        rig.engine.snapshot(refresh=True).wait(10)
     assert rig.engine.snapshot()["current"].quality == "stale"
 
 
@@ -479,13 +480,13 @@ def test_closing_refuses_what_waits_and_leaves_a_stuck_driver_behind(caplog):
         slow = rig.slow(ANNA)
         waiting = rig.engine.get("voltage", BERT)
         in_row = None
-        rig.engine.acquire(ANNA).wait(1)
+        rig.engine.acquire(ANNA).wait(10)
         in_row = rig.engine.acquire(BERT, timeout=60.0)
         assert rig.engine.close(timeout=0.1) is False
         with pytest.raises(OfflineError, match="psu is being shut down"):
-            in_row.wait(1)
+            in_row.wait(10)
         with pytest.raises(OfflineError, match="psu is being shut down"):
-            rig.engine.get("voltage").wait(1)
+            rig.engine.get("voltage").wait(10)
         for answer, text in ((waiting, "psu is being shut down"), (slow, "slow did not end in time; it may run yet")):
             with pytest.raises(OfflineError, match=text):
                 answer.wait(0)
@@ -497,7 +498,7 @@ def test_a_thousand_silences_leave_no_thread_and_no_task(rig):
     for _ in range(200):
         rig.driver.raising["get"] = [silent()]
         with pytest.raises(DeviceTimeoutError):
-            rig.engine.get("voltage").wait(2)
-        assert rig.engine.get("voltage").wait(2).value == 0.0
+            rig.engine.get("voltage").wait(10)
+        assert rig.engine.get("voltage").wait(10).value == 0.0
     assert rig.driver.count("recover") == 200
     assert rig.engine.status()["errors"]["timeouts"] == 200

@@ -13,6 +13,7 @@ from agentlab.instruments.engine import board, calls, watching
 from agentlab.instruments.engine.claims import Client
 from agentlab.testing.waiting import wait_condition
 from tests.instruments.fake_driver import TABLE, FakeDriver, Rig, silent
+from tests.timing import soon
 
 ANNA = Client("a", "anna")
 
@@ -30,7 +31,7 @@ def test_an_instrument_whose_device_is_away_starts_and_comes_online_by_itself():
             answer.wait(0)
         assert rig.engine.describe()["parameters"][0]["name"] == "voltage", "the class tells what is there"
         driver.away = ""
-        rig.online().get("voltage").wait(1)
+        rig.online().get("voltage").wait(10)
         assert rig.engine.status()["identity"] == "ACME,F1"
 
 
@@ -42,7 +43,7 @@ def test_calls_wait_while_the_device_is_being_connected():
         assert rig.engine.status()["state"] == "connecting"
         assert not answer.over
         go.set()
-        assert answer.wait(2).value == 0.0
+        assert answer.wait(10).value == 0.0
 
 
 def test_a_constructor_that_hangs_keeps_nobody_waiting_for_ever(monkeypatch):
@@ -53,7 +54,7 @@ def test_a_constructor_that_hangs_keeps_nobody_waiting_for_ever(monkeypatch):
     with Rig(driver) as rig:
         for limit in (None, 60.0):
             with pytest.raises(OfflineError, match="psu has been connecting for"):
-                rig.engine.get("voltage", ANNA, limit).wait(2)
+                rig.engine.get("voltage", ANNA, limit).wait(10)
         assert rig.engine.get("voltage").over, "it has been connecting for too long already"
         go.set()
         rig.online()
@@ -64,7 +65,7 @@ def test_a_limit_that_ends_while_it_connects_says_why():
     driver.open = lambda: go.wait(5)
     with Rig(driver) as rig:
         with pytest.raises(OfflineError, match="psu has been connecting for"):
-            rig.engine.get("voltage", ANNA, 0.05).wait(2)
+            rig.engine.get("voltage", ANNA, 0.05).wait(10)
         go.set()
 
 
@@ -107,7 +108,7 @@ def test_a_constructor_that_fails_is_a_fault_and_tried_again():
             rig.engine.get("voltage").wait(0)
         assert "\n" not in str(caught.value)
         driver.raising.clear()
-        assert rig.online().get("voltage").wait(1).value == 0.0
+        assert rig.online().get("voltage").wait(10).value == 0.0
         assert rig.engine.fault is None
 
 
@@ -128,10 +129,10 @@ def test_what_grows_with_the_instance_is_known_when_it_is_online():
         assert not any(one.over for one in early)
         go.set()
         for one in early:
-            one.wait(2)
+            one.wait(10)
         for one, text in zip(wrong, ("did you mean 'current'", "current", "did you mean 'fire'"), strict=True):
             with pytest.raises(InstrumentError, match=text):
-                one.wait(2)
+                one.wait(10)
         assert rig.driver.count("recover") == 0
 
 
@@ -164,10 +165,10 @@ def test_after_a_timeout_the_next_hundred_replies_are_right():
         for _ in range(3):
             driver.late = 1
             with pytest.raises(DeviceTimeoutError):
-                engine.get("voltage").wait(1)
+                engine.get("voltage").wait(10)
             names = ["temperature", "voltage", "current"] * 34
             answers = [engine.get(name) for name in names]
-            assert [one.wait(2).value for one in answers] == [driver.numbers[name] for name in names]
+            assert [one.wait(10).value for one in answers] == [driver.numbers[name] for name in names]
         assert driver.count("recover") == 3
 
 
@@ -189,8 +190,8 @@ def test_calls_that_wait_behind_a_timeout_get_their_own_replies():
         answers = [rig.engine.get(name) for name in ("voltage", "current", "temperature")]
         driver.free.set()
         with pytest.raises(DeviceTimeoutError):
-            answers[0].wait(2)
-        assert [one.wait(2).value for one in answers[1:]] == [2.0, 3.0]
+            answers[0].wait(10)
+        assert [one.wait(10).value for one in answers[1:]] == [2.0, 3.0]
 
 
 def test_a_reply_of_another_type_is_an_error_and_the_session_is_put_in_order():
@@ -198,8 +199,8 @@ def test_a_reply_of_another_type_is_an_error_and_the_session_is_put_in_order():
         engine = rig.online()
         rig.driver.values["voltage"] = "HEWLETT-PACKARD,34401A,0,1"
         with pytest.raises(BadReplyError, match="voltage"):
-            engine.get("voltage").wait(1)
-        engine.get("current").wait(1)
+            engine.get("voltage").wait(10)
+        engine.get("current").wait(10)
         assert [one[0] for one in rig.driver.did[-3:]] == ["get", "recover", "get"]
         assert engine.status()["errors"]["bad_replies"] == 1
 
@@ -210,8 +211,8 @@ def test_an_error_that_hides_a_reply_out_of_step_is_found_out_by_the_proof():
         rig.driver.raising["call"] = [ValueError("could not convert string to float: 'ACME'")]
         rig.driver.identity = "1.25"  # what comes when the identity is asked: the reply to something else
         with pytest.raises(ValueError, match="could not convert"):
-            engine.call("fire").wait(1)
-        engine.get("voltage").wait(1)
+            engine.call("fire").wait(10)
+        engine.get("voltage").wait(10)
         assert [one[0] for one in rig.driver.did[-4:]] == ["call", "prove", "recover", "get"]
 
 
@@ -226,18 +227,18 @@ def test_a_cable_pulled_is_told_at_once_to_who_calls_and_who_waits(error):
         rig.driver.free.set()
         for answer in answers:
             with pytest.raises(OfflineError):
-                answer.wait(1)
+                answer.wait(10)
         assert rig.driver.count("get") == 1
         assert rig.until("offline")
         before = time.perf_counter()
         with pytest.raises(OfflineError, match="psu is offline"):
             rig.engine.set("voltage", 1).wait(0)
-        assert time.perf_counter() - before < 0.05
+        assert time.perf_counter() - before < soon(0.05)
         rig.driver.raising.clear()
         back = time.monotonic()
         rig.online()
-        assert time.monotonic() - back < 2.0
-        assert rig.engine.get("voltage").wait(1).value == 0.0
+        assert time.monotonic() - back < soon(2.0)
+        assert rig.engine.get("voltage").wait(10).value == 0.0
 
 
 def test_attempts_to_reach_a_device_grow_rare_and_stay_frequent_enough():
@@ -255,7 +256,7 @@ def test_a_silence_is_told_as_a_pulled_cable_if_it_is_one():
         rig.driver.raising["get"] = silent()
         rig.driver.raising["recover"] = OfflineError("connection refused")
         with pytest.raises(OfflineError, match="psu did not answer and is offline: connection refused") as caught:
-            rig.engine.get("voltage").wait(1)
+            rig.engine.get("voltage").wait(10)
         assert isinstance(caught.value.__cause__, DeviceTimeoutError)
         rig.driver.raising.clear()
 
@@ -268,8 +269,8 @@ def test_a_silence_is_told_soon_even_if_the_recovery_takes_long():
         rig.driver.recover = lambda: go.wait(5)
         before = time.monotonic()
         with pytest.raises(DeviceTimeoutError):
-            rig.engine.get("voltage").wait(2)
-        assert 0.2 < time.monotonic() - before < 1.0
+            rig.engine.get("voltage").wait(10)
+        assert 0.2 < time.monotonic() - before < soon(1.0)
         assert rig.engine.status()["state"] == "connecting"
         go.set()
         rig.online()
@@ -281,11 +282,11 @@ def test_a_device_that_stays_silent_is_offline():
         rig.driver.raising["get"] = silent()
         rig.driver.raising["recover"] = silent()
         with pytest.raises(DeviceTimeoutError):
-            rig.engine.get("voltage").wait(1)
+            rig.engine.get("voltage").wait(10)
         assert rig.until("offline")
         assert rig.engine.status()["reason"] == "no reply within 1 s"
         rig.driver.raising.clear()
-        rig.online().get("voltage").wait(1)
+        rig.online().get("voltage").wait(10)
         assert rig.engine.status()["errors"]["recovered"] == 1
 
 
@@ -295,12 +296,12 @@ def test_another_device_at_the_same_address_is_a_fault_and_not_believed():
         rig.driver.raising["get"] = [silent()]
         rig.driver.raising["recover"] = BadReplyError("another device answers: 'OTHER'")
         with pytest.raises(DeviceTimeoutError):
-            rig.engine.get("voltage").wait(1)
+            rig.engine.get("voltage").wait(10)
         assert rig.until("fault")
         with pytest.raises(BadReplyError, match="psu is in fault: another device answers"):
             rig.engine.get("voltage").wait(0)
         rig.driver.raising.clear()
-        rig.online().get("voltage").wait(1)
+        rig.online().get("voltage").wait(10)
 
 
 def test_a_device_that_answers_rubbish_from_the_start_is_closed_and_opened_again():
@@ -344,3 +345,37 @@ def test_a_poll_that_is_never_answered_backs_off_and_is_told_once(caplog):
         assert driver.count("get", "temperature") <= 8  # 0.01 s, 0.02 s, 0.04 s, ...: not one for each of the others
     assert caplog.text.count("temperature cannot be read") == 1
     assert caplog.text.count("is online again") == 1
+
+
+class Untold(Exception):
+    def __str__(self):
+        raise ValueError("not even this")
+
+
+def test_an_error_that_cannot_be_told_is_an_error_all_the_same():
+    with Rig() as rig:
+        rig.online()
+        rig.driver.raising["call"] = [Untold()]
+        with pytest.raises(Untold):
+            rig.engine.call("fire").wait(5)
+        assert rig.engine.status()["errors"]["last"] == "Untold"
+        assert rig.engine.get("voltage").wait(5).value == 0.0
+
+
+def test_a_mistake_of_ours_leaves_no_caller_waiting(monkeypatch, caplog):
+    with Rig() as rig:
+        rig.online()
+        finish, failed = rig.engine._worker._finish, []
+
+        def once(*args):
+            if not failed:
+                failed.append(args)
+                raise KeyError("a mistake")
+            finish(*args)
+
+        monkeypatch.setattr(rig.engine._worker, "_finish", once)
+        with pytest.raises(InstrumentError, match="fire could not be carried out: KeyError: 'a mistake'"):
+            rig.engine.call("fire").wait(5)
+        assert rig.engine.status()["action"] == ""
+        assert rig.engine.get("voltage").wait(5).value == 0.0
+    assert "a turn of the driver's thread failed" in caplog.text

@@ -31,6 +31,11 @@ class Bench:
     def say(self, source: str, name: str, value: Any, unit: str = "", poll: float | None = None, **more: Any) -> None:
         self.guard.take(source, {**Reading(value, unit, self.now, name=name, **more).to_dict(), "poll": poll})
 
+    def say_old(self, ago: float, link: str, sequence: int = 2) -> None:
+        """Say that the stage's temperature is stale since it was read so many seconds ago, with the link to the stage."""
+        reading = Reading(300.0, "K", self.now - ago, "stale", "temperature", sequence)
+        self.guard.take("stage", {**reading.to_dict(), "poll": 0.1, "link": link})
+
 
 @pytest.fixture
 def agent() -> Iterator[Agent]:
@@ -110,6 +115,53 @@ def test_of_two_conditions_one_is_enough_while_the_other_source_is_found(agent: 
     assert len(both.acts) == 1
 
 
+@pytest.mark.parametrize(
+    ("rule", "least"), [(HOT, LEAST_AGE), ("stage.temperature > 320 K, max_age 10 s -> heater.safe()", 10.0)]
+)
+def test_a_reading_that_grew_old_while_its_instrument_is_busy_is_as_old_as_the_rule_allows(
+    agent: Agent, rule: str, least: float
+) -> None:
+    bench = Bench(agent, rule)
+    bench.say("stage", "temperature", 300.0, "K", poll=0.1, sequence=1)
+    bench.now += 0.4
+    bench.say_old(0.4, "online")  # three polls have failed to come: the stage runs a long action
+    bench.now += least - 0.5
+    bench.guard.look()
+    assert bench.acts == []
+    bench.now += 0.2
+    bench.guard.look()
+    assert f"old, more than {least:g} s" in bench.acts[0][1]
+
+
+@pytest.mark.parametrize("link", ["offline", "fault", None, 7])
+def test_a_device_that_is_gone_violates_at_once_whatever_age_is_allowed(agent: Agent, link: Any) -> None:
+    bench = Bench(agent, "stage.temperature > 320 K, max_age 10 s -> heater.safe()")
+    bench.say("stage", "temperature", 300.0, "K", poll=0.1, sequence=1)
+    bench.say_old(0.4, "online", 2)
+    assert bench.acts == []
+    bench.say_old(0.5, link, 3)
+    assert bench.acts[0][1] == "the reading of stage.temperature is stale"
+    bench.say_old(0.5, "online", 4)  # and nobody believes it again before it is read
+    assert len(bench.acts) == 2
+    bench.guard.look()
+    assert len(bench.acts) == 3
+
+
+def test_a_guard_that_comes_late_believes_no_reading_that_is_old_already(agent: Agent) -> None:
+    bench = Bench(agent, "stage.temperature > 320 K, max_age 10 s -> heater.safe()")
+    bench.say_old(5.0, "online", 2)
+    assert bench.acts[0][1] == "the reading of stage.temperature is stale"
+
+
+def test_a_reading_that_is_told_again_to_newcomers_makes_no_old_reading_fresh(agent: Agent) -> None:
+    bench = Bench(agent, HOT)
+    reading = Reading(300.0, "K", bench.now, name="temperature", sequence=7)
+    for _ in range(40):  # more than a clock remembers
+        bench.guard.take("stage", {**reading.to_dict(), "poll": 0.1, "link": "online"})
+        bench.now += 0.1
+    assert "old, more than 2 s" in bench.guard.held()
+
+
 @pytest.mark.parametrize("quality", ["stale", "bad", "weird", ""])
 def test_what_is_no_knowledge_violates(agent: Agent, quality: str) -> None:
     bench = Bench(agent, HOT)
@@ -138,6 +190,24 @@ def test_a_rule_of_somebody_else_is_refused(agent: Agent) -> None:
         Bench(agent, "stage.temperature > 320 K -> pump.safe()")
 
 
+def test_a_rule_that_cannot_be_carried_out_keeps_no_other_from_it(agent: Agent) -> None:
+    bench = Bench(agent, OWN, HOT)
+    act = bench.guard._act
+
+    def done(rule: Rule, why: str) -> None:
+        act(rule, why)
+        if rule.text == OWN:
+            raise OSError("no room")
+
+    bench.guard._act = done
+    bench.guard.take("stage", message(value=400.0))
+    bench.acts.clear()
+    bench.now += LEAST_AGE + 0.1
+    with pytest.raises(OSError, match="no room"):
+        bench.guard.look()
+    assert [what for what, _ in bench.acts] == ["power", "safe"]
+
+
 def test_without_rules_there_is_no_timer(agent: Agent) -> None:
     Bench(agent).guard.begin(None)
     assert agent.list_timers() == []
@@ -150,7 +220,7 @@ def message(**changed: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "rubbish",
     [
-        *(None, 7, "hot", b"", [], {}, [message()], object()),
+        *(None, 7, "hot", b"", [], {}, [message()], ...),
         *(message(**{key: value}) for key in ("timestamp", "poll") for value in ("x", float("nan"), float("inf"), [1])),
         *(message(name=None), message(name=[]), message(timestamp=None), message(quality=7), message(unit=None)),
         *(message(value=value) for value in (None, float("nan"), "hot", [], {}, True, b"1")),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import queue
+from collections.abc import Iterator
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
-from agentlab.errors import CallTimeoutError, LimitError
+from agentlab.errors import CallTimeoutError, LimitError, OfflineError
+from agentlab.instruments.client.handles import ParameterHandle
 from agentlab.instruments.client.proxy import InstrumentProxy
 from agentlab.instruments.client.status import Status
+from agentlab.instruments.model.reading import Reading
+from agentlab.testing.waiting import wait_condition
 from tests.instruments.fakes import FakeCaller, fake_proxy
 
 
@@ -99,3 +104,75 @@ def test_what_events_say(made: tuple[InstrumentProxy, FakeCaller]) -> None:
     assert list(both.read()) == list(both.describe()) == ["psu_voltage", "psu_trace"]
     assert both.hints == {"fields": ["psu_voltage"]}
     assert both.name == "psu"
+
+
+class FakeWatch:
+    """What a watch is to its subscribers: readings that the test puts, and errors."""
+
+    def __init__(self) -> None:
+        self.came: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Reading]:
+        while (one := self.came.get(timeout=10.0)) is not None:
+            if isinstance(one, Exception):
+                raise one
+            yield one
+
+    def stop(self) -> None:
+        self.came.put(None)
+
+
+@pytest.fixture
+def watched(made: tuple[InstrumentProxy, FakeCaller], monkeypatch: pytest.MonkeyPatch) -> tuple[ParameterHandle, list[FakeWatch]]:
+    watches: list[FakeWatch] = []
+
+    def watch(_proxy: InstrumentProxy, *_names: str) -> FakeWatch:
+        watches.append(FakeWatch())
+        return watches[-1]
+
+    monkeypatch.setattr(InstrumentProxy, "watch", watch)
+    return made[0]["voltage"], watches
+
+
+def test_a_subscriber_that_raises_deafens_nobody(
+    watched: tuple[ParameterHandle, list[FakeWatch]], caplog: pytest.LogCaptureFixture
+) -> None:
+    voltage, watches = watched
+    heard: list[float] = []
+
+    def wrong(_row: Any) -> None:
+        raise KeyError("voltage")
+
+    def right(row: Any) -> None:
+        heard.append(row["psu_voltage"]["value"])
+
+    voltage.subscribe(wrong)
+    voltage.subscribe(right)
+    for value in (1.0, 2.0):
+        watches[0].came.put(Reading(value))
+    assert wait_condition(lambda: heard == [1.0, 2.0])
+    assert "a subscriber of psu_voltage failed" in caplog.text
+    voltage.clear_sub(wrong)
+    voltage.clear_sub(right)
+    assert voltage._listeners._thread is None
+
+
+def test_a_watch_that_ends_by_itself_can_be_begun_anew(
+    watched: tuple[ParameterHandle, list[FakeWatch]], caplog: pytest.LogCaptureFixture
+) -> None:
+    voltage, watches = watched
+    heard: list[Any] = []
+    voltage.subscribe(heard.append)
+    watches[0].came.put(OfflineError("it went away"))
+    assert wait_condition(lambda: voltage._listeners._thread is None)
+    assert "it went away" in caplog.text
+    voltage.subscribe(heard.append)
+    watches[1].came.put(Reading(3.0))
+    assert wait_condition(lambda: len(heard) == 1)
+    voltage.clear_sub(heard.append)

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from agentlab.errors import ConnectError, LockedError
+from agentlab.instruments.client import holding
 from agentlab.instruments.client.holding import Keeper, Ownership, keeper
 from agentlab.instruments.serving.identity import Identity
+from agentlab.runtime import futures
 from agentlab.testing.waiting import wait_condition
 
 
@@ -31,7 +33,13 @@ class Desk:
         return sum(asked == method for asked, _ in self.asked)
 
 
-def own(desk: Desk, lease: float = 0.06) -> tuple[Ownership, list[Ownership]]:
+@pytest.fixture(autouse=True)
+def frequent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many renewals in a lease: they come soon, and a machine that stands still for a moment costs no lock."""
+    monkeypatch.setattr(holding, "SHARE", 250.0)
+
+
+def own(desk: Desk, lease: float = 5.0) -> tuple[Ownership, list[Ownership]]:
     forgotten: list[Ownership] = []
     return Ownership("psu", desk.ask, "t0ken", lease, forgotten.append), forgotten
 
@@ -77,6 +85,20 @@ def test_one_heartbeat_serves_all_locks_and_one_that_hangs_harms_no_other() -> N
     assert hangs.asked == []
 
 
+def test_long_calls_of_futures_cost_nobody_a_lock() -> None:
+    release = threading.Event()
+    busy = [futures.submit("", "", False, lambda: release.wait(30.0)) for _ in range(futures.MOST_THREADS)]
+    desk = Desk()
+    try:
+        assert wait_condition(lambda: all(one.running() for one in busy))
+        held, _ = own(desk)
+        assert wait_condition(lambda: desk.count("renew") >= 1)
+        held.release()
+    finally:
+        release.set()
+        assert all(one.result(5.0) for one in busy)
+
+
 def test_loss_is_told_and_the_next_write_raises() -> None:
     desk = Desk()
     held, forgotten = own(desk)
@@ -91,7 +113,7 @@ def test_loss_is_told_and_the_next_write_raises() -> None:
 
 def test_an_agent_that_is_away_for_less_than_the_lease_costs_nothing() -> None:
     desk = Desk()
-    held, _ = own(desk, lease=0.5)
+    held, _ = own(desk)
     desk.error = ConnectError("agent 'psu' does not answer")
     assert wait_condition(lambda: desk.count("renew") >= 1)
     assert held.held
@@ -104,7 +126,7 @@ def test_an_agent_that_is_away_for_less_than_the_lease_costs_nothing() -> None:
 
 def test_an_agent_that_stays_away_takes_the_lock_with_it() -> None:
     desk = Desk()
-    held, _ = own(desk)
+    held, _ = own(desk, lease=0.06)
     desk.error = ConnectError("agent 'psu' does not answer")
     assert wait_condition(lambda: held.lost)
     assert "does not answer" in held.why

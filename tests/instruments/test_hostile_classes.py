@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from typing import Annotated
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -164,6 +165,14 @@ class UnfinishedDriver(Driver):
 
 class Modes(enum.Enum):
     A = 1
+
+
+class HoldsOthers:
+    """Keeps objects that would send a command for any attribute they are asked for."""
+
+    def __init__(self):
+        self.inner, self.all, self.reads, self.made = GetattrBomb(), AllBomb(), ReadsExplode(), MagicMock()
+        self.level, self.table, self.number, self.mode = 1.5, np.zeros(3), np.float32(2), Modes.A
 
 
 class OursInNames:
@@ -333,3 +342,11 @@ def test_a_slip_in_a_name_that_is_loaded_when_it_is_asked_for_names_the_nearest(
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "did you mean 'ScpiDevice'" in told and "'Any'" not in told
+
+
+def test_what_an_instance_holds_is_told_by_its_class_alone():
+    driver = opened(HoldsOthers)
+    assert TOUCHED == [] and not driver.instance.made.mock_calls
+    assert {name: one.type for name, one in driver.table().parameters.items()} == {
+        "level": "float", "table": "array", "number": "float", "mode": "any"
+    }  # fmt: skip

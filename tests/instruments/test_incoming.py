@@ -8,7 +8,7 @@ import pytest
 
 from agentlab.errors import InstrumentError
 from agentlab.instruments.engine.claims import Client, Grant, Holding
-from agentlab.instruments.serving.incoming import FOREVER, LONGEST_TEXT, caller_of, one_line, seconds
+from agentlab.instruments.serving.incoming import FOREVER, LONGEST_TEXT, NAMELESS, caller_of, one_line, seconds
 
 SECRET = "c0ffee" * 5
 
@@ -19,6 +19,7 @@ def note(**changed: Any) -> dict[str, Any]:
 
 def test_who_calls() -> None:
     assert caller_of(note(limit=2)) == (Client("1", "Anna", None), 2.0)
+    assert caller_of(note(client="", label="")) == (NAMELESS, None)  # nobody is taken for the instrument itself
     assert caller_of(note(token=SECRET, label="")) == (Client("1", "1", SECRET), None)
     assert caller_of(note(label="An\nna\x1b[31m\ud800" + "x" * 10_000))[0].label.startswith("An na [31m x")
     assert len(caller_of(note(label="x" * 10_000))[0].label) == LONGEST_TEXT + 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentlab.errors import DriverError
-from agentlab.instruments.engine.interlocks import Condition, parse_interlock
+from agentlab.instruments.engine.interlocks import LEAST_AGE, Condition, interlock_text, parse_interlock
 from agentlab.instruments.model.reading import Reading
 
 
@@ -20,7 +20,7 @@ def of(value, unit="K", *, at=100.0, quality="good"):
 def test_a_rule_is_read():
     rule = parse_interlock("  stage.temperature > 320 K -> heater.safe() ")
     assert rule.text == "stage.temperature > 320 K -> heater.safe()"
-    assert (rule.source, rule.parameter, rule.op, rule.threshold, rule.unit) == ("stage", "temperature", ">", 320.0, "K")
+    assert rule.conditions == (Condition("stage", "temperature", ">", 320.0, "K"),)
     assert (rule.target, rule.what, rule.sets) == ("heater", "safe", False)
 
 
@@ -38,8 +38,8 @@ def test_a_rule_is_read():
     ],
 )
 def test_thresholds_are_numbers_with_units_switches_or_texts(text, threshold, unit):
-    rule = parse_interlock(text)
-    assert (rule.threshold, rule.unit) == (threshold, unit)
+    (condition,) = parse_interlock(text).conditions
+    assert (condition.threshold, condition.unit) == (threshold, unit)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,13 @@ def test_what_is_no_rule_is_refused_with_its_place(text, place, wanted):
     assert "\n" not in str(caught.value)
 
 
-@given(st.text(alphabet="ab.->=<!' \"and or320K()_", max_size=40))
+@pytest.mark.parametrize("given", [{"when": "a.b > 1", "then": "c.d()"}, 5, None])
+def test_what_is_no_text_is_no_rule(given):
+    with pytest.raises(DriverError, match=r"an interlock is a text such as 'stage\.temperature > 320 K -> .*', not"):
+        parse_interlock(given)
+
+
+@given(st.text(alphabet="ab.->=<!' \"and or320K()_,max_age s", max_size=40))
 def test_any_text_is_a_rule_or_an_error_of_ours(text):
     try:
         rule = parse_interlock(text)
@@ -109,13 +115,13 @@ def test_any_text_is_a_rule_or_an_error_of_ours(text):
 )
 def test_a_comparison_violates_beyond_its_threshold_and_nan_always(value, violated):
     rule = parse_interlock("stage.temperature > 320 K -> heater.safe()")
-    assert bool(rule.violated(of(value), 100.0, 2.0)) is violated
+    assert bool(rule.conditions[0].violated(of(value), 100.0, 2.0)) is violated
 
 
 def test_units_are_converted_with_their_offsets():
     rule = parse_interlock("stage.temperature > 47 degC -> heater.safe()")
-    assert rule.violated(of(320.0), 100.0, 2.0) == ""
-    assert rule.violated(of(320.2), 100.0, 2.0) == "stage.temperature is 320.2 K, > 47 degC"
+    assert rule.conditions[0].violated(of(320.0), 100.0, 2.0) == ""
+    assert rule.conditions[0].violated(of(320.2), 100.0, 2.0) == "stage.temperature is 320.2 K, > 47 degC"
 
 
 @pytest.mark.parametrize(
@@ -134,26 +140,26 @@ def test_units_are_converted_with_their_offsets():
 )
 def test_what_is_not_known_to_be_in_order_is_a_violation(reading, why):
     rule = parse_interlock("stage.temperature > 320 K -> heater.safe()")
-    assert rule.violated(reading, 100.0, 2.0).startswith(why)
+    assert rule.conditions[0].violated(reading, 100.0, 2.0).startswith(why)
     for op in ("<", "==", "!="):  # whichever way it is compared
         assert Condition("stage", "temperature", op, 320.0, "K").violated(reading, 100.0, 2.0)
 
 
 def test_a_reading_of_exactly_the_greatest_age_still_counts():
     rule = parse_interlock("stage.temperature > 320 K -> heater.safe()")
-    assert rule.violated(of(300.0, at=98.0), 100.0, 2.0) == ""
+    assert rule.conditions[0].violated(of(300.0, at=98.0), 100.0, 2.0) == ""
 
 
 def test_switches_and_texts_are_compared_with_their_own_kind():
     door = parse_interlock("door.open == true -> laser.safe()")
-    assert door.violated(of(True, ""), 100.0, 2.0)
-    assert door.violated(of(1, ""), 100.0, 2.0)
-    assert not door.violated(of(False, ""), 100.0, 2.0)
-    assert door.violated(of("closed", ""), 100.0, 2.0)
+    assert door.conditions[0].violated(of(True, ""), 100.0, 2.0)
+    assert door.conditions[0].violated(of(1, ""), 100.0, 2.0)
+    assert not door.conditions[0].violated(of(False, ""), 100.0, 2.0)
+    assert door.conditions[0].violated(of("closed", ""), 100.0, 2.0)
     mode = parse_interlock("pump.mode != running -> laser.safe()")
-    assert not mode.violated(of("running", ""), 100.0, 2.0)
-    assert mode.violated(of("stopped", ""), 100.0, 2.0)
-    assert mode.violated(of(3, ""), 100.0, 2.0)
+    assert not mode.conditions[0].violated(of("running", ""), 100.0, 2.0)
+    assert mode.conditions[0].violated(of("stopped", ""), 100.0, 2.0)
+    assert mode.conditions[0].violated(of(3, ""), 100.0, 2.0)
 
 
 @pytest.mark.parametrize(("join", "values", "violated"), [
@@ -168,3 +174,64 @@ def test_and_needs_both_or_one_and_what_is_unknown_counts_as_met(join, values, v
         return (None if known[source] is None else of(known[source], "")), 2.0
 
     assert bool(rule.violated_by(look, 100.0)) is violated
+
+
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("a.b > 3 -> c.d()", None), ("a.b > 3 K, max_age 10 s -> c.d()", 10.0), ("a.b > 3 max_age 10->c.d()", 10.0),
+    ("a.b > 3 K ,  max_age 500 ms -> c.safe()", 0.5), ("a.b == low or c.d < 1, max_age 2 min -> c.d = 1", 120.0),
+    ("a.max_age > 3 s -> c.d()", None), ("a.b == 'x, max_age 3 s' -> c.d()", None),
+])  # fmt: skip
+def test_a_rule_may_say_how_old_its_readings_may_be(text, seconds):
+    rule = parse_interlock(text)
+    assert rule.max_age == seconds
+    assert rule.age(0.1) == (LEAST_AGE if seconds is None else seconds)
+    assert rule.age(30.0) == (90.0 if seconds is None else seconds)
+    assert "max_age" not in str(rule.conditions[0].threshold) or seconds is None
+
+
+@pytest.mark.parametrize(("text", "place", "wanted"), [
+    ("a.b > 3, max_age -> c.d()", 18, "a time above 0"), ("a.b > 3, max_age 0 s -> c.d()", 18, "a time above 0"),
+    ("a.b > 3, max_age -1 s -> c.d()", 18, "a time above 0"), ("a.b > 3, max_age 3 K -> c.d()", 18, "a time above 0"),
+    ("a.b > 3, max_age 2 day -> c.d()", 18, "at most 86400 s"), ("a.b > 3, max_age inf -> c.d()", 18, "a time above 0"),
+    ("a.b > 3, max_age 1 s or c.d < 1 -> c.d()", 22, "max_age stands once, behind the conditions"),
+    ("a.b > 3, max_age 1 s, max_age 2 s -> c.d()", 21, "max_age stands once"),
+    ("max_age 3 s -> c.d()", 1, "an instrument and its parameter"), ("a.b > max_age 3 s -> c.d()", 6, "a value"),
+])  # fmt: skip
+def test_an_age_that_is_none_is_refused_with_its_place(text, place, wanted):
+    with pytest.raises(DriverError) as caught:
+        parse_interlock(text)
+    assert f"at character {place} there should be" in str(caught.value)
+    assert wanted in str(caught.value)
+
+
+def test_the_age_of_a_rule_counts_for_all_its_readings():
+    rule = parse_interlock("a.b > 3 or c.d > 3, max_age 10 s -> e.safe()")
+    ages = {"a": 91.0, "c": 99.0}  # the reading of a is nine seconds old
+
+    def look(source, _parameter):
+        return of(1, "", at=ages[source]), 0.1
+
+    assert rule.violated_by(look, 100.0) == ""
+    assert rule.violated_by(look, 101.5) == "the reading of a.b is 10.5 s old, more than 10 s"
+    strict = parse_interlock("a.b > 3 or c.d > 3, max_age 0.5 s -> e.safe()")
+    assert "c.d is 1 s old, more than 0.5 s" in strict.violated_by(look, 100.0)
+
+
+@pytest.mark.parametrize(("parts", "text"), [
+    ((" a.b > 3 ", "c.d() "), "a.b > 3 -> c.d()"), (("a.b > 3", "c.d()", 10), "a.b > 3, max_age 10 s -> c.d()"),
+    (("a.b > 3", "c.d()", 0.5), "a.b > 3, max_age 0.5 s -> c.d()"),
+    (("a.b > 3", "c.d()", "2 min"), "a.b > 3, max_age 2 min -> c.d()"),
+    (("a.b == '->'", "c.d()"), "a.b == '->' -> c.d()"), (("a.b > 3, max_age 3 s", "c.d()"), "a.b > 3, max_age 3 s -> c.d()"),
+])  # fmt: skip
+def test_a_rule_in_parts_is_one_text(parts, text):
+    assert interlock_text(*parts) == text
+    assert parse_interlock(text).text == text
+
+
+@pytest.mark.parametrize(("parts", "wanted"), [
+    (("a.b > 3 -> e.f()", "c.d()"), "an arrow in when"), (("a.b > 3", "-> c.d()"), "an arrow in then"),
+    (("a.b > 3, max_age 3 s", "c.d()", 3), "found max_age in when"),
+])  # fmt: skip
+def test_parts_that_say_it_twice_are_refused(parts, wanted):
+    with pytest.raises(DriverError, match=wanted):
+        interlock_text(*parts)

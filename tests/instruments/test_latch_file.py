@@ -68,7 +68,7 @@ def test_it_is_latched_before_anything_can_be_set_and_made_safe_again(tmp_path: 
     path = tmp_path / "psu.json"
     first, _ = _engine(path)
     first.start()
-    first.set("voltage", 5.0).wait(2)
+    first.set("voltage", 5.0).wait(10)
     first.estop("smoke", "Anna")
     assert path.exists()
     first.close()  # not a word of reset
@@ -76,12 +76,12 @@ def test_it_is_latched_before_anything_can_be_set_and_made_safe_again(tmp_path: 
     early = again.set("voltage", 7.0)
     again.start()
     with pytest.raises(LatchedError, match="by Anna: smoke"):
-        early.wait(2)
+        early.wait(10)
     assert wait_condition(lambda: again.status()["state"] == "safe")
     assert [what for what in driver.did if "voltage" in str(what)] == [("set", "voltage", 0.0)]
     assert again.reset()["reason"] == "smoke"
     assert not path.exists()
-    again.set("voltage", 7.0).wait(2)
+    again.set("voltage", 7.0).wait(10)
     again.close()
 
 
@@ -92,4 +92,4 @@ def test_a_directory_that_cannot_be_made_is_told_and_the_latch_holds(tmp_path: P
         assert engine.estop("smoke")["latched"]
     assert "would be forgotten by a restart" in caplog.text
     with pytest.raises(LatchedError):
-        engine.set("voltage", 1.0).wait(2)
+        engine.set("voltage", 1.0).wait(10)

@@ -31,6 +31,7 @@ from agentlab.runtime.calling import Caller
 from agentlab.testing.transcript import Transcript
 from agentlab.testing.waiting import wait_condition
 from tests.cli.inprocess import Runner
+from tests.timing import soon
 
 ODD = "tests.instruments.drivers.odd"
 
@@ -118,7 +119,7 @@ def test_a_driver_that_hangs_while_it_is_built_keeps_nobody_waiting_for_ever(ns:
         began = time.monotonic()
         with pytest.raises(OfflineError, match="connecting"):
             ask()
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < soon(1.0)
     assert psu.on_error  # what is the agent's own needs no driver
     os.kill(psu.execute_as_function(os.getpid), signal.SIGKILL)
 
@@ -180,7 +181,7 @@ def test_a_driver_that_asks_its_own_instrument_is_told_so(ns: NSProxy) -> None:
     began = time.monotonic()
     with pytest.raises(DeadlockError, match="of its own instrument"):
         _ = psu.mirrored
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < soon(1.0)
     assert psu.voltage == 0.0
     psu.shutdown()
 

@@ -102,3 +102,11 @@ def test_limits_may_be_called_as_parameters_tell_them():
     assert (found.minimum, found.maximum) == (1, 3)
     with pytest.raises(DriverError, match="twice"):
         apply_overrides(TABLE, {"voltage": {"max": 1, "maximum": 3}})
+
+
+def test_a_step_is_a_difference_and_limits_are_not():
+    table = Table.of("any", [Parameter("cold", unit="K"), Parameter("warm", unit="degC"), Parameter("power", unit="dBm")])
+    says = {"step": "0.5 degC", "max": "0 degC"}
+    found = apply_overrides(table, {"cold": says, "warm": {**says, "step": "0.5 K"}, "power": {"step": "3 dB"}}).parameters
+    assert [one.step for one in found.values()] == [0.5, 0.5, 3]
+    assert found["cold"].maximum == 273.15 and found["warm"].maximum == 0

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from agentlab.errors import LockedError
+from agentlab.instruments.engine import ownership
 from agentlab.instruments.engine.claims import Client, Grant, Lost, Ticket, Waited
 from agentlab.instruments.engine.ownership import Ownership
 
@@ -398,3 +399,14 @@ def test_a_hundred_thousand_attempts_of_many_threads_give_no_wrong_grant():
     assert granted + refused == 100_000
     assert granted > 1000
     assert refused > 1000
+
+
+def test_the_row_of_those_who_wait_has_an_end(monkeypatch):
+    monkeypatch.setattr(ownership, "MOST_IN_ROW", 3)
+    row = Ownership()
+    row.acquire(Client("0"), 0.0)
+    for n in range(1, 4):
+        assert isinstance(row.acquire(Client(str(n)), 0.0, timeout=5.0), Ticket)
+    with pytest.raises(LockedError):
+        row.acquire(Client("4"), 0.0, timeout=5.0)
+    assert len(row.info(0.0)["queue"]) == 3

@@ -352,3 +352,20 @@ def test_a_description_travels_and_is_checked():
     ):
         with pytest.raises(DriverError):
             InstrumentSpec.from_dict(wrong)
+
+
+def test_a_whole_number_written_as_text_loses_no_digit():
+    for kind in ("int", "float"):
+        counter = Parameter("count", kind)
+        assert counter.check("9007199254740993") == (9007199254740993 if kind == "int" else 9007199254740992.0)
+        assert counter.check("1e20") == 10**20 and counter.check(" 12 ") == 12
+
+
+def test_limits_are_told_to_their_last_digit():
+    with pytest.raises(LimitError, match="10000001 Hz is out of limits; it takes at most 10000000.5 Hz;"):
+        Parameter("f", unit="Hz", maximum=10_000_000.5).check(10_000_001)
+
+
+def test_a_way_without_end_is_refused():
+    with pytest.raises(LimitError, match="more than 100000"):
+        Parameter("x", step=1).ramp(-1.7e308, 1.7e308)

@@ -46,7 +46,7 @@ def test_published_readings_are_numbered_by_parameter():
     book = Book()
     assert [publish(book).sequence, publish(book).sequence, publish(book, "b").sequence] == [1, 2, 1]
     assert book.note("a", 2.0, "V", 101.0).sequence == 0
-    assert book.last("a").value == 2.0
+    assert book.snapshot(101.0, {}, online=True)["a"].value == 2.0
     assert publish(book).sequence == 3
 
 
@@ -70,7 +70,10 @@ def test_what_grows_stale_is_told_once_until_it_is_read_again():
     (told,) = book.to_tell(polls, 103.1, online=True)
     assert (told.quality, told.value) == ("stale", 1.0)
     assert book.publish(told).sequence == 2
-    assert book.to_tell(polls, 200.0, online=False) == []
+    assert book.to_tell(polls, 200.0, online=True) == []
+    (gone,) = book.to_tell(polls, 201.0, online=False)  # that it is gone is another matter
+    assert book.publish(gone, gone=True).sequence == 3
+    assert book.to_tell(polls, 202.0, online=False) == book.to_tell(polls, 203.0, online=True) == []
     assert book.next_stale(polls) is None
     publish(book, when=201.0)
     assert [one.quality for one in book.to_tell(polls, 201.1, online=False)] == ["stale"]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from agentlab.errors import LimitError, LockedError, OfflineError, UnknownParameterError
+from agentlab.errors import DeadlockError, LimitError, LockedError, OfflineError, UnknownParameterError
 from agentlab.instruments.client.proxy import InstrumentProxy
 from agentlab.instruments.client.remote import portable
 from agentlab.instruments.model.reading import Reading
+from agentlab.instruments.serving.identity import driving
 from tests.instruments.fakes import FakeCaller, fake_proxy
 
 
@@ -90,6 +91,17 @@ def test_every_flavour(made: tuple[InstrumentProxy, FakeCaller]) -> None:
         psu.future.voltage = 2
     assert psu.timeout(2.0).voltage == 2.0
     assert caller.limits[-1] == 2.0
+
+
+def test_a_driver_that_asks_its_own_instrument_is_told(
+    made: tuple[InstrumentProxy, FakeCaller], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    psu, caller = made
+    monkeypatch.setattr(driving, "uri", caller.uri)
+    for ask in (lambda: psu.voltage, lambda: psu.set("voltage", 1), psu.zero, lambda: psu.snapshot(refresh=True)):
+        with pytest.raises(DeadlockError, match="of its own instrument"):
+            ask()
+    assert psu.snapshot()["voltage"].value == 1.5
 
 
 def test_safe_is_a_view_and_a_deed(made: tuple[InstrumentProxy, FakeCaller]) -> None:

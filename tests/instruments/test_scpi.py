@@ -21,6 +21,7 @@ from agentlab.instruments import InstrumentSpec, ScpiDevice, reads
 from agentlab.instruments.drivers.loading import load_driver
 from agentlab.testing.transcript import SILENCE, Transcript, late, raw
 from agentlab.testing.waiting import wait_condition
+from tests.timing import soon
 
 TABLE = {
     "settings": {"timeout": 1.0},
@@ -165,7 +166,7 @@ def test_a_cable_that_is_pulled():
             began = time.monotonic()
             with pytest.raises(OfflineError):
                 _ = device.voltage
-            assert time.monotonic() - began < 0.5
+            assert time.monotonic() - began < soon(0.5)
         server.plug()
         assert device.voltage == 1
 
@@ -278,8 +279,8 @@ def test_abort_reaches_the_device_beside_a_call_that_hangs():
         began = time.monotonic()
         assert driver.abort() is True
         assert "ABOR" in transcript.received
-        thread.join(2.0)
-        assert time.monotonic() - began < 1.0
+        thread.join(10.0)
+        assert time.monotonic() - began < soon(1.0)
         assert isinstance(errors[0], CancelledCallError)
         assert driver.safe() is True
         assert wait_condition(lambda: transcript.received[-1] == "OUTP 0")
@@ -296,6 +297,22 @@ def test_abort_does_not_claim_what_it_cannot_know():
         driver.close()
 
 
+@pytest.mark.parametrize("kind", ["set", "get"])
+def test_cancel_ends_the_wait_of_a_set_or_a_reading_that_takes_its_time(kind):
+    table = {"position": {"get": "POS?", "set": "POS {:g};*OPC?", "reply": "1", "timeout": 300}, "v": {"get": "V?"}}
+    transcript = Transcript([IDN, ("POS 3;*OPC?", SILENCE), ("POS?", SILENCE), ("V?", "1")])
+    with transcript.serve() as server:
+        driver = load_driver(InstrumentSpec("stage", ScpiDevice, server.address, kwargs={"parameters": table}))
+        driver.open()
+        thread, errors = in_thread(lambda: driver.set("position", 3.0) if kind == "set" else driver.get("position"))
+        assert wait_condition(lambda: any("POS" in one for one in transcript.received))
+        driver.cancel()
+        thread.join(5.0)
+        assert isinstance(errors[0], CancelledCallError)
+        assert driver.get("v") == "1"
+        driver.close()
+
+
 def test_cancel_ends_the_wait_of_an_action_and_nothing_else():
     transcript = Transcript([IDN, ("SLOW? 3", SILENCE), ("VOLT?", "1")])
     with transcript.serve() as server:
@@ -306,7 +323,7 @@ def test_cancel_ends_the_wait_of_an_action_and_nothing_else():
         thread, errors = in_thread(lambda: driver.call("slow", (3,), {}))
         assert wait_condition(lambda: "SLOW? 3" in transcript.received)
         driver.cancel()
-        thread.join(2.0)
+        thread.join(10.0)
         assert isinstance(errors[0], CancelledCallError)
         assert driver.get("voltage") == "1"
         driver.close()

@@ -178,6 +178,9 @@ def test_a_dialogue_answers_as_scpi_devices_do():
     assert laser.answer("SYST:ERR?").startswith("-222,") and laser.answer("SYST:ERR?") == '0,"No error"'
     assert laser.answer("NONSENSE?") is None and laser.answer("SYST:ERR?").startswith("-113,")
     assert laser.answer("TEMP 3") is None and laser.answer("") is None
+    for hostile in ("WARM? 1e999", "WARM? nan", "WARM? 1,2", "POW x", "POW nan"):
+        assert laser.answer(hostile) is None and laser.answer("SYST:ERR?").startswith("-222,"), hostile
+    assert Dialogue("meter", World()).answer("SAMP? 2").count(",") == 1
     assert laser.answer("*CLS") is None and laser.answer("SYST:ERR?") == '0,"No error"' and laser.answer("*OPC?") == "1"
 
 

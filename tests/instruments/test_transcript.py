@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 
@@ -9,9 +10,11 @@ import pytest
 
 from agentlab.errors import BadReplyError, ConfigurationError, DeviceTimeoutError, OfflineError
 from agentlab.instruments import ScpiDevice
+from agentlab.instruments.visa.door import open_session
 from agentlab.instruments.visa.session import Session
 from agentlab.testing.transcript import HANG_UP, SILENCE, Reply, Transcript, late, raw, record, twice
 from agentlab.testing.waiting import wait_condition
+from tests.timing import soon
 
 
 def test_replies_in_turn_and_what_was_not_expected():
@@ -47,7 +50,7 @@ def test_moods_in_memory():
     session = Session(transcript.line, timeout=0.1)
     began = time.monotonic()
     assert session.query("LATE?") == "1"
-    assert 0.015 < time.monotonic() - began < 0.09
+    assert time.monotonic() - began > 0.015
     for command, error in (
         ("NO?", DeviceTimeoutError),
         ("RAW?", BadReplyError),
@@ -69,7 +72,38 @@ def test_a_file(tmp_path):
     assert Transcript.from_file(again).exchanges == transcript.exchanges
 
 
-@pytest.mark.parametrize("text", ["< ACME", "> A?\n< 1\n< 2", "A?", ">A?"])
+def test_replies_with_line_ends_of_all_kinds_come_back(tmp_path):
+    path = tmp_path / "odd.txt"
+    transcript = Transcript([("A?", "a\x0c\x85\u2028b"), ("B?", "one\ntwo\r"), ("C?", b"\xff\n")])
+    transcript.to_file(path)
+    again = Transcript.from_file(path)
+    assert [again.encoded(reply) for _, reply in again.exchanges] == [
+        transcript.encoded(reply) for _, reply in transcript.exchanges
+    ]
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match="no text in UTF-8"):
+        Transcript.from_file(path)
+
+
+def test_a_recording_outlives_what_the_device_and_the_driver_do(tmp_path):
+    path = tmp_path / "recorded.txt"
+    real = Transcript([("A?", "1"), ("BAD?", raw(b"\xff\n")), ("GONE?", HANG_UP)])
+
+    def drive(address):
+        with contextlib.closing(open_session(address, timeout=0.2)) as session:
+            for command, error in (("BAD?", DeviceTimeoutError), ("GONE?", OfflineError)):
+                assert session.query("A?", timeout=5.0) == "1"
+                with pytest.raises(error):
+                    session.query(command)
+                session.recover()
+        raise ZeroDivisionError  # a slip in the script behind it
+
+    with real.serve() as server, pytest.raises(ZeroDivisionError), record(server.address, path, timeout=5.0) as address:
+        drive(address)
+    assert Transcript.from_file(path).exchanges == [("A?", "1"), ("BAD?", None), ("A?", "1")]
+
+
+@pytest.mark.parametrize("text", ["< ACME", "> A?\n< 1\n< 2", "A?", ">A?", "> A?\n<! \\x1", "> A?\n<! \u2028"])
 def test_a_wrong_file_says_where(tmp_path, text):
     path = tmp_path / "wrong.txt"
     path.write_text(text)
@@ -109,7 +143,7 @@ def test_a_slow_device_does_not_keep_others_waiting():
         assert other.recv(10) == b"2\n"
         began = time.monotonic()
         server.close()  # and ending it does not wait for the slow reply
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < soon(1.0)
 
 
 def test_a_recording_of_a_real_session_replays(tmp_path):

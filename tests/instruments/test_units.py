@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agentlab.errors import UnitError
-from agentlab.instruments.model.units import check_unit, convert, parse_quantity, same_dimension
+from agentlab.instruments.model.units import check_unit, convert, convert_difference, parse_quantity, same_dimension
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,8 @@ def test_what_is_no_quantity(text):
         (1, "kg", "g", 1000.0),
         (1, "min", "s", 60.0),
         (1, "Pa", "bar", 1e-5),
+        (2, "kOhm", "ohm", 2000.0),
+        (5, "mΩ", "Ohms", 0.005),
         (1, "cd", "cd", 1),
         (7, "counts/wonder", "counts/wonder", 7),
     ],
@@ -126,3 +128,18 @@ assert Parameter("t", unit="K").check("25 degC") == 298.15
 assert "pint" in sys.modules
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "target", "expected"),
+    [
+        (1, "K", "degC", 1),
+        (0.5, "°C", "K", 0.5),
+        (500, "mK", "degC", 0.5),
+        (9, "degF", "degC", 5.0),
+        (3, "dB", "dBm", 3),
+        (20, "mV", "V", 0.02),
+    ],
+)
+def test_a_difference_has_no_zero_of_its_own(value, source, target, expected):
+    assert convert_difference(value, source, target) == pytest.approx(expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pty
@@ -24,11 +25,13 @@ from agentlab.errors import (
 )
 from agentlab.instruments.visa.door import open_session
 from agentlab.instruments.visa.line import Line
-from agentlab.instruments.visa.lines import SocketLine, VisaLine
+from agentlab.instruments.visa.lines import SocketLine
 from agentlab.instruments.visa.session import Session
 from agentlab.instruments.visa.translation import translated, translating
+from agentlab.instruments.visa.visa_line import VisaLine
 from agentlab.testing.transcript import HANG_UP, SILENCE, Reply, Transcript, late, raw, twice
 from agentlab.testing.waiting import wait_condition
+from tests.timing import soon
 
 IDN = ("*IDN?", "ACME,1")
 
@@ -64,7 +67,7 @@ def test_a_dead_port_is_offline_at_once_although_pyvisa_py_opens_it():
     began = time.monotonic()
     with pytest.raises(OfflineError, match="refused"):
         open_session(f"TCPIP::127.0.0.1::{dead_port()}::SOCKET")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < soon(0.5)
 
 
 def test_reconnecting_for_long_leaves_nothing_behind():
@@ -79,7 +82,8 @@ def test_reconnecting_for_long_leaves_nothing_behind():
     for _ in range(50):
         with pytest.raises(OfflineError):
             open_session(address)
-    assert (len(library.sessions), len(list(Path("/proc/self/fd").iterdir()))) == before
+    assert len(library.sessions) <= before[0]
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before[1] + 5  # what other tests left to the collector comes and goes
 
 
 def test_a_port_that_hears_itself_is_no_device():
@@ -101,7 +105,7 @@ def test_a_connection_that_the_device_closed_is_noticed_before_anything_is_sent(
         for ask in (lambda: session.query("*IDN?"), session.waiting):
             with pytest.raises(OfflineError):
                 ask()
-        assert time.monotonic() - began < 0.1
+        assert time.monotonic() - began < soon(0.1)
         assert transcript.received == ["*IDN?"]
         server.plug()
         assert session.recover("*IDN?", "ACME,1") == "ACME,1"
@@ -115,7 +119,7 @@ def test_a_connection_closed_instead_of_a_reply_is_offline_at_once():
         began = time.monotonic()
         with pytest.raises(OfflineError):
             session.query("A?")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < soon(1.0)
         session.close()
 
 
@@ -125,7 +129,7 @@ def test_a_connection_closed_in_the_middle_of_a_reply_is_offline_at_once():
         began, used = time.monotonic(), time.process_time()
         with pytest.raises(OfflineError):
             session.query("A?")
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < soon(1.0)
         assert time.process_time() - used < 0.5  # pyvisa-py would spin until the timeout
         session.close()
 
@@ -136,7 +140,7 @@ def test_nothing_is_a_timeout_with_a_cure():
         began = time.monotonic()
         with pytest.raises(DeviceTimeoutError, match=r"did not answer 'A\?' within 0.2 s; "):
             session.query("A?")
-        assert 0.15 < time.monotonic() - began < 0.6
+        assert 0.15 < time.monotonic() - began < soon(0.6)
         session.close()
 
 
@@ -243,7 +247,7 @@ def test_a_device_that_takes_nothing_ends_a_write():
         began = time.monotonic()
         with connection, pytest.raises(DeviceTimeoutError, match="took no command"):
             session.write("x" * 50_000_000)
-        assert time.monotonic() - began < 5.0
+        assert time.monotonic() - began < soon(5.0)
         session.close()
 
 
@@ -301,8 +305,8 @@ def test_a_wait_can_be_ended_by_another_thread():
         assert wait_condition(lambda: "SLOW?" in transcript.received)
         began = time.monotonic()
         session.interrupt("stop button")
-        thread.join(2.0)
-        assert time.monotonic() - began < 0.5
+        thread.join(10.0)
+        assert time.monotonic() - began < soon(0.5)
         assert "stop button" in str(errors[0])
         assert session.doubt
         assert session.recover("*IDN?") == "ACME,1"
@@ -560,6 +564,9 @@ class Bus:
 
     def close(self):
         self.log.append("close")
+
+    def ignore_warning(self, *codes):
+        return contextlib.nullcontext()
 
 
 def test_a_bus_of_pyvisa():

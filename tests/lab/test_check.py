@@ -3,8 +3,8 @@
 import pytest
 
 from agentlab import Agent
-from agentlab.lab.check import notes
 from agentlab.lab.facts import class_facts
+from agentlab.lab.notes import notes
 from agentlab.lab.sources import load
 from agentlab.yamlfile.problems import Problems
 from tests.lab.written import lab, one_problem, problems, write
@@ -147,6 +147,29 @@ def test_restart_on_error_needs_a_policy_that_restarts(tmp_path):
     said = one_problem(tmp_path, "agents: {A: {class: m.C, restart: temporary, on_error: restart}}")
     assert said.startswith("1:46: agents.A.on_error: found 'restart' together with restart: temporary")
     assert problems(tmp_path, "agents: {A: {class: m.C, restart: permanent, on_error: restart}}") == []
+
+
+APART = """
+nameservers: {one: {ns_port: 0}, two: {ns_port: 0}}
+agents: {A: {class: m.A, nameserver: one, sockets: {x: PUB}}, B: {class: m.B, nameserver: SECOND}}
+instruments: {dmm: {driver: m.D, nameserver: one}, psu: {driver: m.D, nameserver: SECOND}}
+"""
+
+
+def test_a_rule_never_finds_what_is_known_elsewhere(tmp_path):
+    text = f"{APART}interlocks: ['dmm.v > 1 -> psu.safe()']"
+    said = one_problem(tmp_path, text.replace("SECOND", "two"))
+    assert ": interlocks[0]: dmm is known by name server 'one' and psu by 'two', so they never find each other" in said
+    assert problems(tmp_path, text.replace("SECOND", "one")) == []
+    told = {one.split(": ")[1] for one in problems(tmp_path, text.replace("SECOND", "tow"))}
+    assert told == {"agents.B.nameserver", "instruments.psu.nameserver"}
+
+
+def test_a_wire_never_finds_what_is_known_elsewhere(tmp_path):
+    text = f"{APART}wires: [A.x -> B.go]"
+    apart = [note for note in lab(tmp_path, text.replace("SECOND", "two")).notes if note.key == "wires[0]"]
+    assert len(apart) == 1 and "A is known by name server 'one' and B by 'two', so they never find" in apart[0].text
+    assert not any(note.key == "wires[0]" for note in lab(tmp_path, text.replace("SECOND", "one")).notes)
 
 
 # --- who listens where --------------------------------------------------------------------------------------------

@@ -61,6 +61,7 @@ MISTAKES = [
     ("safe: [calibrate, serial]", "safe[1]: 'serial' is a parameter, no action"),
     # the rest
     ("address: ''", "address: found ''"),
+    ("history: ~nobody-is-called-so/x.sqlite, poll: {calibrate: 1}", "poll.calibrate: 'calibrate' is to be polled"),
     ("history: .", "history: found '.', which is a directory; give a file"),
     ("driver: drivers.Listener", "driver: drivers:Listener is an agent, which holds no device; put it under agents"),
     ("args: [1, 2, 3]", "driver: Supply(port, speed=9600) cannot be built: too many positional arguments"),

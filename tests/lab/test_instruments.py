@@ -8,7 +8,7 @@ import pytest
 
 from agentlab.errors import ConfigurationError
 from agentlab.instruments.model.spec import InstrumentSpec
-from agentlab.lab.file import read_lab
+from agentlab.lab.file import look_at_lab, read_lab
 from agentlab.lab.graph import graph_of_lab
 from agentlab.lab.hosts import is_here
 from agentlab.lab.places import lab_places
@@ -205,6 +205,14 @@ def test_a_changed_table_is_a_changed_instrument(folder):
     assert not set(fingerprints()) & set(first)
 
 
+def test_a_table_is_one_whatever_its_file_is_called(folder):
+    (folder / "oven.yml").rename(folder / "oven.table")
+    text = "instruments: {oven: {driver: m.C, parameters: oven.table}, psu: {driver: m.C, kwargs: {parameters: oven.table}}}"
+    first = lab(folder, text).tables
+    (folder / "oven.table").write_text(TABLE.replace("T?", "TEMP?"))
+    assert set(first) == {"oven", "psu"} and not {*first.values()} & {*lab(folder, text).tables.values()}
+
+
 # --- dry runs -----------------------------------------------------------------------------------------------------
 
 SIMULATED = """
@@ -341,7 +349,7 @@ def test_actions_that_a_stand_in_lacks(lacking):
         ("autolaunch: {instruments: [x]}", "autolaunch.instruments[0]: found 'x', but there is no such instrument"),
         ("simulated: perhaps", "simulated: found 'perhaps', allowed are true and false"),
         ("interlocks: a.x > 1 -> b.safe()", "interlocks: found 'a.x > 1 -> b.safe()', allowed is a list"),
-        ("interlocks: [{a: 1}]", "interlocks[0]: found a mapping, allowed is text"),
+        ("interlocks: [[a, 1]]", "interlocks[0]: found a list, allowed is text, such as"),
         ("interlocks: [a.x > 1]", "interlocks[0]: interlock 'a.x > 1': at character 8 there should be an arrow"),
         ("interlocks: [a.x > 5 flurbs -> b.safe()]", "flurbs"),
         (
@@ -478,6 +486,45 @@ def test_what_a_class_does_not_tell_is_noted(folder):
     found = lab(folder, "instruments: {psu: {driver: drivers.Toy, parameters: {voltag: {max: 1}}}}", inspect=True)
     (note,) = found.notes
     assert note.key == "instruments.psu.parameters.voltag" and "though an instance may; did you mean 'voltage'?" in note.text
+
+
+def test_notes_are_told_beside_problems(folder):
+    text = """
+    instruments:
+      psu: {driver: drivers.Toy, parameters: {voltag: {max: 1}}, poll: {voltage: soon}}
+      old: {driver: drivers.Toy, safe: swich_off, host: nowhere.invalid}
+      bad: {driver: 5, simulated: drivers.Toy, pol: 1}
+    daemons: {spare: {}}
+    """
+    looked = look_at_lab(write(folder, text))
+    assert looked.lab is None
+    assert [one.key for one in looked.problems] == [
+        "instruments.psu.poll.voltage",
+        "instruments.bad.driver",
+        "instruments.bad.pol",
+    ]
+    assert [one.key for one in looked.notes] == [
+        "instruments.psu.parameters.voltag",
+        "instruments.old.safe",
+        "instruments.old.host",
+    ]
+    well = look_at_lab(write(folder, "instruments: {old: {driver: drivers.Toy, safe: swich_off}}"))
+    assert well.lab is not None and well.problems == () and [one.key for one in well.notes] == ["instruments.old.safe"]
+    assert look_at_lab(folder / "none.yml").notes == ()
+
+
+def test_nobodys_home_is_no_place_and_no_traceback(folder):
+    text = "instruments: {psu: {driver: m.C, parameters: ~nobody-is-called-so/oven.yml, history: ~nobody-is-called-so/x.sqlite}}"
+    assert "found '~nobody-is-called-so/oven.yml', but there is no such file" in one_problem(folder, text)
+
+
+def test_a_stand_ins_table_that_is_wrong_is_noted(folder):
+    (folder / "oven.yml").write_text('temperature: {get: "T?", typ: float}\n')
+    stand_in = "{driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml}"
+    found = lab(folder, f"instruments: {{oven: {{driver: drivers.Toy, simulated: {stand_in}}}}}", inspect=True)
+    (note,) = found.notes
+    assert note.key == "instruments.oven.simulated.parameters" and "the stand-in's table is wrong: " in note.text
+    assert "oven.yml:1:" in note.text
 
 
 def test_a_table_that_is_wrong_is_told_with_its_place(folder):

@@ -21,6 +21,7 @@ from agentlab.testing.waiting import wait_condition
 from agentlab.yamlfile.problems import ProblemsError
 from tests.lab.running import Running, write
 from tests.runtime_agents.helpers import Script, gone, wait_until
+from tests.timing import soon
 
 PIPELINE = """
     agents:
@@ -153,7 +154,7 @@ def test_one_that_does_not_listen_is_killed_within_the_time_of_all(tmp_path):
         lab.proxy("Deaf").oneway.spin()
         began = time.monotonic()
         lab.supervisor.stop(2.0)
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < soon(2.5)
         assert all(map(gone, pids.values()))
         assert lab.told("Deaf")[-2:] == ["killed", "stopped"]
         assert "killed" not in lab.told("Good")
@@ -168,7 +169,7 @@ def test_one_that_is_told_to_stop_while_it_starts_ends(tmp_path):
     lab = Lab.from_file(path, start=False)
     with pytest.raises(LabStartError, match="not up within 0.6 s: agent/Slow"):
         lab.start(timeout=0.6)
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < soon(5.0)
 
 
 SERVICES = """

@@ -19,8 +19,10 @@ from agentlab.lab.logread import read_log
 from agentlab.lab.notify import Notifier
 from agentlab.lab.places import lab_places
 from agentlab.lab.remains import RUN_VARIABLE, mark, wait_for_remains
+from agentlab.lab.units import LONGEST
 from agentlab.testing import wait_condition
 from tests.lab.fakelab import running
+from tests.timing import soon
 
 
 @pytest.fixture
@@ -197,7 +199,7 @@ def test_events_are_numbered_and_waited_for(file):
         threading.Timer(0.05, lab.supervisor.tell, ("agent/Laser", "crashed", "killed")).start()
         began = time.monotonic()
         fresh, (event,) = lab.client.events(fresh, 5.0)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < soon(2.0)
         assert (event["unit"], event["event"]) == ("agent/Laser", "crashed")
 
 
@@ -345,6 +347,23 @@ def test_systemd_hears_all_of_it(file, tmp_path):
             while b"STOPPING=1" not in heard:
                 heard += manager.recv(1000).split(b"\n")
             assert b"EXTEND_TIMEOUT_USEC=8000000" in heard
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1.0])
+def test_what_is_no_time_stops_nothing(file, timeout):
+    with running(file) as lab:
+        assert lab.ready.wait(5)
+        with pytest.raises(LabError, match="allowed are numbers from 0"):
+            lab.client.down(timeout)
+        assert lab.client.info()["state"] == "running" and ("stop", timeout) not in lab.supervisor.done
+
+
+def test_endless_patience_is_a_long_time(file):
+    with running(file) as lab:
+        assert lab.ready.wait(5)
+        lab.client.down(float("inf"))
+        lab.thread.join(5)
+        assert lab.error is None and ("stop", LONGEST) in lab.supervisor.done
 
 
 def test_a_lock_is_free_again_after_a_run(file):

@@ -20,6 +20,7 @@ from agentlab.lab.supervisor import Supervisor
 from agentlab.nameserver.config import NameServerConfig
 from agentlab.settings import NAMESERVER_VARIABLE, config
 from agentlab.testing.waiting import wait_condition
+from tests.timing import soon
 
 
 class FakeBackend:
@@ -204,7 +205,7 @@ def test_a_lab_that_is_stopped_while_it_starts_says_so(make, backend):
     thread.start()
     assert wait_condition(lambda: states(supervisor)["a"] == "starting")
     supervisor.stop()
-    thread.join(2.0)
+    thread.join(10.0)
     assert errors == ["the lab was stopped while it was starting"]
 
 
@@ -267,7 +268,7 @@ def test_a_stop_that_a_unit_ignores_ends_in_its_death(make, backend):
     supervisor.start()
     began = time.monotonic()
     supervisor.stop(0.3)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < soon(2)
     assert backend.log[-3:] == ["stop a", "kill a", "stop default"]
     assert backend.lives == {}
 
@@ -345,11 +346,44 @@ def test_a_hang_is_seen_by_its_pulse(make, backend):
     supervisor.start()
     now = time.monotonic()
     backend.pulses["agent/a"] = PulseState(now, 0, True)
-    assert wait_condition(lambda: "kill a" in backend.log, timeout=3.0)
+    assert wait_condition(lambda: "kill a" in backend.log, timeout=10.0)
     assert time.monotonic() - now >= 1.2
     del backend.pulses["agent/a"]
     assert wait_condition(lambda: states(supervisor)["a"] == "running")
+    assert wait_condition(supervisor.crashes)  # told by a thread of its own, after what it tells of
     assert supervisor.crashes()[0]["event"] == "hung"
+
+
+def test_no_patience_is_too_long_for_the_thread(make, backend):
+    supervisor = make(a={"stop_timeout": 1e300, "start_timeout": 1e300})
+    supervisor.start(timeout=float("inf"))
+    backend.stubborn.add("a")
+    stopping = threading.Thread(target=supervisor.stop, args=(float("inf"),))
+    stopping.start()
+    assert wait_condition(lambda: "stop a" in backend.log)
+    assert states(supervisor)["a"] == "stopping"
+    backend.end("agent/a", 0)
+    stopping.join(5)
+    assert states(supervisor) == {"default": "stopped", "a": "stopped"}
+
+
+def test_what_is_started_while_the_lab_stops_does_not_outlast_it(make, backend):
+    supervisor = make(a={}, b={})
+    supervisor.start()
+    backend.stubborn.add("a")
+    stopping = threading.Thread(target=supervisor.stop, args=(30.0,))
+    stopping.start()
+    assert wait_condition(lambda: states(supervisor)["b"] == "stopped" and "stop a" in backend.log)
+    for order in (supervisor.start_unit, supervisor.restart_unit):
+        with pytest.raises(LabError, match="the lab is just stopping"):
+            order("b")
+    with pytest.raises(LabError, match="the lab is just stopping"):
+        supervisor.start()
+    backend.end("agent/a", 0)
+    stopping.join(5)
+    assert set(states(supervisor).values()) == {"stopped"} and not supervisor.is_up
+    supervisor.start_unit("b")
+    assert states(supervisor)["b"] == "running"
 
 
 def test_reload_restarts_only_what_changed(make, backend, tmp_path):

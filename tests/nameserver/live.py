@@ -13,6 +13,8 @@ from typing import Any
 
 import psutil
 
+from tests.timing import soon
+
 SERVER = """
 import json, signal, sys
 from agentlab.nameserver.server import NameServer
@@ -86,7 +88,7 @@ def wait_until(condition: Callable[[], Any], limit: float = 3.0) -> float:
     """Wait until a condition holds; give how many seconds it took."""
     start = time.monotonic()
     while not condition():
-        assert time.monotonic() - start < limit, f"not within {limit} s"
+        assert time.monotonic() - start < soon(limit), f"not within {limit} s"
         time.sleep(0.005)
     return time.monotonic() - start
 

@@ -14,16 +14,19 @@ import time
 import pytest
 
 from agentlab.errors import NameServerError, NameServerUnavailableError, NameTakenError, RefusedError, UnknownNameError
-from agentlab.nameserver.client import Heartbeat, NameServerClient
+from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.nameserver.server import NameServer
 from agentlab.settings import NAMESERVER_VARIABLE
 from tests.nameserver.live import ServerProcess, wait_until, wait_until_stopped
+from tests.timing import soon
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 AGENT = """
 import sys, time
-from agentlab.nameserver.client import Heartbeat, NameServerClient
+from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.heartbeats import Heartbeat
 client = NameServerClient(sys.argv[1])
 heartbeat = Heartbeat(sys.argv[1], client.register(sys.argv[2], "PYRO:x@./u:/nowhere/" + sys.argv[2], instance="i", lease=0.6))
 print("ready", flush=True)
@@ -258,13 +261,13 @@ def test_wait_for_a_name_that_comes_and_for_one_that_does_not(client):
     timer.start()
     start = time.monotonic()
     assert client.wait_for("A", 5.0).name == "A"
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < soon(0.8)
     timer.join()
     assert client.wait_for("A", 0.0).name == "A"
     start = time.monotonic()
     with pytest.raises(UnknownNameError, match=r"waited 0.2 s: .*'AA'; did you mean 'A'"):
         client.wait_for("AA", 0.2)
-    assert time.monotonic() - start < 1.0
+    assert time.monotonic() - start < soon(1.0)
 
 
 def test_wait_for_outlasts_a_restart(server, client):
@@ -337,15 +340,15 @@ def test_same_port_at_two_addresses_of_loopback(server, client):
 
 def test_it_ends_when_asked_and_by_a_signal(server, client):
     client.shutdown()
-    assert server.wait(1.5) == 0
+    assert server.wait(10) == 0
     server.start()
     assert client.ping() == "pong"
     server.signal(signal.SIGTERM)
-    assert server.wait(1.5) == 0
+    assert server.wait(10) == 0
     start = time.monotonic()
     with pytest.raises(NameServerUnavailableError, match=rf"no name server answers at {server.address} .*run_nameserver"):
         client.ping()
-    assert time.monotonic() - start < 3.5
+    assert time.monotonic() - start < soon(3.5)
     with pytest.raises(NameServerUnavailableError):
         client.watch(print)
 
@@ -357,7 +360,7 @@ def test_a_server_that_does_not_answer_is_unavailable_within_the_timeout(server)
         start = time.monotonic()
         with pytest.raises(NameServerUnavailableError, match="within 0.5 s"):
             client.ping()
-        assert time.monotonic() - start < 1.0
+        assert time.monotonic() - start < soon(1.0)
         server.signal(signal.SIGCONT)
         client.timeout = 3.0
         assert client.ping() == "pong"

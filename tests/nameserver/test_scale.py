@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from agentlab.nameserver.client import Heartbeat, NameServerClient
+from agentlab.nameserver.client import NameServerClient
+from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.nameserver.registration import Registration
 from tests.nameserver.live import ServerProcess, wait_until
 

@@ -15,7 +15,8 @@ Pyro5_api = pytest.importorskip("Pyro5.api")
 
 from Pyro5.errors import CommunicationError, NamingError  # noqa: E402
 
-from agentlab.nameserver.client import Heartbeat, NameServerClient  # noqa: E402
+from agentlab.nameserver.client import NameServerClient  # noqa: E402
+from agentlab.nameserver.heartbeats import Heartbeat  # noqa: E402
 from agentlab.runtime.proxy import Proxy  # noqa: E402
 from agentlab.settings import config  # noqa: E402
 from tests.nameserver.live import ServerProcess, wait_until  # noqa: E402

@@ -12,6 +12,7 @@ from PIL import Image
 from agentlab.cli.runs import complete_action, complete_run
 from agentlab.runs import RunStore, sweep
 from agentlab.runs.model import Axis, Column
+from agentlab.runs.place import Process
 from tests.cli.inprocess import Runner
 from tests.cli.program import complaint, start
 
@@ -113,6 +114,20 @@ def test_a_store_that_cannot_be_read_is_a_failure(run, store, tmp_path):
     (tmp_path / "bad.sqlite").write_text("no database" * 500)
     assert "it is no database" in complaint(run("runs", "--store", tmp_path / "bad.sqlite"), 1)
     assert "cannot be written" in complaint(run("runs", "export", "-o", tmp_path / "bad.sqlite" / "x.csv"), 1)
+
+
+def test_a_run_is_removed_and_given_up(run, store, monkeypatch):
+    for action in ("rm", "abort"):
+        assert complaint(run("runs", action), 2).endswith(f"{action} must be told which run; see agentlab runs")
+    assert run("runs", "rm", "flat").out == "run 1 'flat': removed\n"
+    assert run("runs", "abort", "peak").out == "run 2 'peak': was done already\n"
+    monkeypatch.setattr(Process, "this", classmethod(lambda cls: Process("lab7", 5, "boot 1")))
+    writer = store.begin("away", [Axis("x", "", (1,))])
+    monkeypatch.undo()
+    assert "heard        0 s ago, its newest row" in run("runs", "show", "--store", store.path).out
+    assert json.loads(run("runs", "abort", "away", "--store", store.path, "--json").out) == {"run": 3, "was": "running"}
+    assert [found.state for found in RunStore(store.path).runs()] == ["done", "aborted"]
+    writer.finish("done")
 
 
 def test_names_and_numbers_are_proposed(store):

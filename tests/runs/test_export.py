@@ -154,3 +154,30 @@ def test_plots_are_pictures_and_text(run, tmp_path):
     assert run.text_plot(ascii_only=True).isascii()
     with pytest.raises(RunError, match="did you mean 'power'"):
         run.plot(y="powr")
+
+
+ODD = {
+    "a number beside complex ones": ([1j, "a"], ["1j", "a"]),
+    "nothing, then a complex one": ([None, 1j], [None, "1j"]),
+    "mappings": ([{"a": 1}, {"b": "x"}], ['{"a": 1}', '{"b": "x"}']),
+    "lists of several types": ([[1, "a"], [2]], ['[1, "a"]', "[2]"]),
+    "great numbers and halves": ([2**53 + 1, 2.5], ["9007199254740993", "2.5"]),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_parquet_has_no_type_for_is_text(store, tmp_path, what):
+    values, kept = ODD[what]
+    with store.begin("", [Axis("x", "", (1, 2))], [Column("y")]) as writer:
+        for i, value in enumerate(values):
+            writer.append([0.0, i, value])
+    columns = pyarrow.parquet.read_table(store.run(1).to_parquet(tmp_path / "x.parquet")).to_pydict()
+    assert columns["y"] == kept
+
+
+def test_a_run_without_axes_is_over_its_rows(store):
+    with store.begin("", [], [Column("y", "V")]) as writer:
+        for i in range(3):
+            writer.append([0.0, i * 0.5])
+    found = store.run(1).to_xarray()
+    assert (found["y"].dims, found["y"].values.tolist()) == (("point",), [0.0, 0.5, 1.0])

@@ -9,10 +9,11 @@ import time
 import numpy as np
 import pytest
 
-from agentlab.errors import RunError
+from agentlab.errors import ConfigurationError, RunError
 from agentlab.runs import History, HistoryWriter, Sample
 from agentlab.runs import history as module
 from tests.runs.fakes import FakeReading
+from tests.timing import soon
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_the_end_writes_what_waits(path):
     began = time.monotonic()
     writer.close()
     writer.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < soon(5)
     assert len(History(path).query("dmm", "voltage")) == 1
     put(writer)
     assert writer.lost == 1
@@ -120,7 +121,7 @@ def test_taking_a_reading_is_quick_and_a_batch_is_one_change(path):
         began = time.perf_counter()
         for i in range(5000):
             put(writer, i, 100.0 + i)
-        assert (time.perf_counter() - began) / 5000 < 0.0005
+        assert (time.perf_counter() - began) / 5000 < soon(0.0005)
         assert writer.flush()
         assert len(History(path).query("dmm", "voltage")) == 5000
     finally:
@@ -191,3 +192,64 @@ def test_what_is_no_history_is_told(path):
     raw.close()
     with pytest.raises(RunError, match="it is a database of something else"):
         History(path).query("a", "b")
+
+
+def test_a_reading_is_kept_as_it_was_when_it_was_taken(path):
+    writer = HistoryWriter(path, period=60.0)
+    buffer = np.array([1.0])
+    put(writer, buffer)
+    buffer[:] = 9.0
+    assert writer.flush()
+    writer.close()
+    assert History(path).query("dmm", "voltage")[0].value.tolist() == [1.0]
+
+
+def test_a_reading_that_nobody_can_keep_keeps_no_other_one_out(writer, path):
+    circle = []
+    circle.append(circle)
+    put(writer, 1.0, math.nan)
+    put(writer, 1.0, None)
+    for i, value in enumerate((circle, 10**400, object(), "x\udcff")):
+        put(writer, value, 100.0 + i, unit="\udcff", quality="\udcff", sequence=2**70)
+    put(writer, 2.0, 110.0, unit=None)
+    assert writer.flush()
+    found = History(path).query("dmm", "voltage")
+    assert [found[-2].value, found[-1].value, found[-1].unit] == ["x\\udcff", 2.0, ""]
+    assert (len(found), writer.lost) == (5, 2)
+
+
+def test_attempts_become_rarer_while_none_succeeds(writer):
+    writer._database.writing = lambda: (_ for _ in ()).throw(RunError("full"))
+    put(writer)
+    for _ in range(8):
+        assert not writer.flush()
+    assert writer._pause == module._LONGEST
+
+
+def test_what_is_too_old_is_removed_by_hand(writer, path):
+    for when in (100.0, 200.0):
+        put(writer, 1.0, when)
+        put(writer, 1.0, when, instrument="psu")
+    assert writer.flush()
+    assert History(path).remove(150.0) == 2
+    assert [s.timestamp for s in History(path).query("psu", "voltage")] == [200.0]
+    assert History(path.with_name("none.sqlite")).remove(1.0) == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"start": "yesterday"}, {"stop": math.nan}, {"every": True}, {"limit": 1.5}, {"limit": "2"}], ids=str
+)
+def test_a_wrong_question_is_told(path, options):
+    with pytest.raises(ConfigurationError, match=f"{next(iter(options))} is "):
+        History(path).query("dmm", "voltage", **options)
+
+
+def test_a_history_that_is_spoilt_or_newer_is_told_in_a_line(writer, path):
+    put(writer, [1, 2])
+    assert writer.flush()
+    spoilt = {"update reading set value = x'c1'": "it is damaged", "pragma user_version = 2": "a newer release"}
+    for statement, said in spoilt.items():
+        with contextlib.closing(sqlite3.connect(path)) as raw, raw:
+            raw.execute(statement)
+        with pytest.raises(RunError, match=f"^history '.*': {said}"):
+            History(path).query("dmm", "voltage")

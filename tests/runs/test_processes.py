@@ -13,6 +13,7 @@ import pytest
 
 from agentlab.runs import RunStore, sweep
 from agentlab.runs.model import Axis, Column
+from tests.timing import soon
 
 HEAD = """
 import os, signal, sys, time
@@ -197,7 +198,7 @@ def test_rows_that_are_measured_fast_cost_little(store):
     """A row on its own takes about 0.1 ms here; a measurement over a network takes longer than that anyway."""
     began = time.perf_counter()
     run = sweep(None, range(2000), reads=lambda: 1.0, progress=False)
-    assert (time.perf_counter() - began) / len(run) < 0.005
+    assert (time.perf_counter() - began) / len(run) < soon(0.005)
 
 
 def test_importing_the_package_and_describing_a_store_is_light():

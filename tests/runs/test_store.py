@@ -316,3 +316,49 @@ def test_a_name_with_signs_of_addresses_is_a_name(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_args, **_options: False)
     assert len(RunStore(store.path).runs()) == 1
     assert Path(store.path).exists()
+
+
+def test_a_store_on_a_network_drive_has_no_shared_memory(store, monkeypatch):
+    write(store)
+    assert _journal(store) == "wal"
+    monkeypatch.setattr(database, "is_network", lambda _path: True)
+    again = RunStore(store.path)
+    write(again)
+    assert _journal(store) == "delete"
+    writer = write(again, 2, finish="")
+    assert again.run("last").state == "running"
+    assert not list(store.path.parent.glob("*-shm"))
+    writer.finish("done")
+
+
+def _journal(store):
+    with contextlib.closing(sqlite3.connect(store.path)) as raw:
+        return raw.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+def test_who_may_only_read_sees_what_others_write_later(store, monkeypatch):
+    write(store)
+    writer = RunStore(store.path)
+    may = os.access
+    monkeypatch.setattr(os, "access", lambda *_args, **_options: False)
+    frozen = RunStore(store.path)
+    assert len(frozen.runs()) == 1
+    monkeypatch.setattr(os, "access", may)
+    other = write(writer, finish="")
+    monkeypatch.setattr(os, "access", lambda *_args, **_options: False)
+    assert len(frozen.runs()) == 2, "a log is there now, so somebody writes"
+    monkeypatch.undo()
+    other.finish("done")
+
+
+def test_only_the_newest_runs_may_be_asked_for(store):
+    for _ in range(4):
+        write(store, 0)
+    assert [run.id for run in store.runs(2)] == [3, 4]
+    assert store.runs(0) == []
+
+
+def test_a_store_may_be_named_from_home(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AGENTLAB_RUNS", "~/lab.sqlite")
+    assert RunStore().path == tmp_path / "lab.sqlite"

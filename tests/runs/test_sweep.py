@@ -3,12 +3,13 @@
 import io
 import itertools
 import math
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from agentlab.errors import ConfigurationError, LimitError, OfflineError, RunError
+from agentlab.errors import ConfigurationError, LimitError, OfflineError, RunError, UnitError
 from agentlab.instruments import Parameter
 from agentlab.runs import Run, RunStore, progress, sweep
 from tests.runs.fakes import FakeHandle, FakeInstrument, FakeReading
@@ -338,3 +339,97 @@ def test_all_values_are_checked_before_the_first_is_set(psu):
     assert (voltage.puts, current.puts, psu.snapshots) == ([], [], 0)
     sweep(voltage, [1, "2 V", 30], reads=[plain])
     assert voltage.puts == [1, "2 V", 30]
+
+
+@pytest.mark.parametrize("on_error", ["stop", "nan"])
+def test_a_reading_in_another_unit_is_no_value(psu, store, on_error):
+    """Somebody turns a knob: 500 from now on means millivolts."""
+    units = iter(["V", "", "mV", "V"])
+    handle = FakeHandle(psu, "current")
+    handle.get = lambda: FakeReading(0.5, next(units))
+    measure = lambda: sweep(None, range(4), reads=handle, progress=False, on_error=on_error)  # noqa: E731
+    if on_error == "stop":
+        with pytest.raises(UnitError, match=r"psu.current was read in mV, where the run has it in V; set the instrument back"):
+            measure()
+        assert len(store.run("last")) == 2
+    else:
+        assert [math.isnan(value) for value in measure().data["psu.current"]] == [False, False, True, False]
+
+
+def test_a_function_stays_in_the_unit_of_its_first_reading(psu):
+    class Length:
+        magnitude = 1.5
+
+        def __init__(self, units):
+            self.units = units
+
+    for first, other in ((FakeReading(1.0, "V"), FakeReading(1.0, "mV")), (Length("metre"), Length("mm"))):
+        readings = iter([first, other])
+        with pytest.raises(UnitError, match="was read in"):
+            sweep(None, range(2), reads=lambda readings=readings: next(readings), progress=False)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.uint8, np.array])
+def test_numbers_of_numpy_meet_a_condition(kind):
+    assert len(sweep(None, range(10), reads=lambda: kind(7), until="y1 > 5", progress=False)) == 1
+
+
+def test_a_script_may_begin_and_go_on_by_the_same_name(psu, store):
+    for error in (KeyboardInterrupt(), None):
+        try:
+            reads = Failing(error, 3, times=error is not None)
+            run = sweep(psu["voltage"], range(5), reads=reads, name="night", resume="night", progress=False)
+        except KeyboardInterrupt:
+            continue
+    assert (run.id, run.state, len(run)) == (1, "done", 5)
+    with pytest.raises(RunError, match="no run 'nihgt'"):
+        sweep(psu["voltage"], range(5), reads=Failing(None, 99), name="night", resume="nihgt", progress=False)
+    assert sweep(None, [1], reads=lambda: 1, store=store.path.with_name("new.sqlite"), resume="last", progress=False).id == 1
+
+
+def test_a_run_goes_on_in_its_own_store(psu, tmp_path):
+    other = RunStore(tmp_path / "other.sqlite")
+    with pytest.raises(KeyboardInterrupt):
+        sweep(psu["voltage"], np.linspace(0, 1, 10), reads=Failing(KeyboardInterrupt()), store=other, progress=False)
+    run = other.run("last")
+    with pytest.raises(ConfigurationError, match="leave out the store"):
+        sweep(psu["voltage"], np.linspace(0, 1, 10), reads=Failing(None, 99), store=RunStore(), resume=run)
+    again = sweep(psu["voltage"], np.linspace(0, 1, 10), reads=Failing(None, 99), resume=run, progress=False)
+    assert (again.store.path, again.state) == (other.path, "done")
+
+
+def test_values_of_any_kind_are_the_same_when_a_run_goes_on(store):
+    values = [(1, 2), np.float32(0.1), Decimal("0.3"), "up", b"x", math.nan]
+    error, times = KeyboardInterrupt(), []
+
+    def target(value):
+        times.append(value)
+        if len(times) == 3:
+            raise error
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(target, values, reads=lambda: 1, progress=False)
+    assert sweep(target, values, reads=lambda: 1, resume="last", progress=False).state == "done"
+
+
+class Gone(io.StringIO):
+    """A terminal whose connection was cut."""
+
+    def write(self, _text):
+        raise OSError(5, "Input/output error")
+
+    flush = write_through = write
+
+
+def test_a_terminal_that_goes_away_ends_no_scan(psu, monkeypatch):
+    monkeypatch.setattr(progress, "_REFRESH", 0.01)  # its thread does not draw meanwhile
+    console = Console(file=Gone(), force_terminal=True, width=80, height=40)
+    real = progress.display
+    monkeypatch.setattr("agentlab.runs.scan.display", lambda *args, **options: real(*args, **options, console=console))
+    assert sweep(psu["voltage"], range(3), reads=psu["current"], plot=True).state == "done"
+
+
+def test_values_too_far_apart_to_be_drawn_end_no_scan(terminal):
+    values = iter([1e308, -1e308])
+    assert sweep(None, range(2), reads=lambda: next(values), plot=True).state == "done"
+    assert "too far apart to be drawn" in terminal.getvalue()

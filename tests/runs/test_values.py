@@ -4,8 +4,10 @@ import enum
 import itertools
 import math
 import sys
+from array import array
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agentlab.errors import ConfigurationError, RunError
-from agentlab.runs.codec import join_column, pack, pack_column, plain, unpack, unpack_column
+from agentlab.runs import place
+from agentlab.runs.codec import join_column, pack, pack_column, unpack, unpack_column
 from agentlab.runs.condition import condition
 from agentlab.runs.model import Column, Grid
-from agentlab.runs.place import Process, process_stamp
+from agentlab.runs.place import Process, is_network, process_stamp
+from agentlab.runs.plain import plain
 from agentlab.runs.progress import Pace, duration
 
 numbers = st.floats() | st.integers(-(2**63), 2**63 - 1) | st.booleans()
@@ -59,6 +63,22 @@ class Colour(enum.IntEnum):
     RED = 1
 
 
+class Mode(enum.Enum):
+    SLOW = "slow"
+
+
+class Quantity:
+    """As pint's: it passes on what its magnitude has, and warns that the unit is lost."""
+
+    magnitude = np.array([1.5])
+
+    def __getattr__(self, name):
+        return getattr(self.magnitude, name)
+
+    def tolist(self):
+        raise AssertionError("a list of quantities")
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [
@@ -69,6 +89,11 @@ class Colour(enum.IntEnum):
         (np.str_("x"), "x"),
         (np.array(3.0), 3.0),
         (Colour.RED, 1),
+        (Mode.SLOW, "slow"),
+        (bytearray(b"12"), b"12"),
+        (memoryview(b"12"), b"12"),
+        (array("d", [1.5]), [1.5]),
+        (np.ma.masked, None),
         (Decimal("1.5"), 1.5),
         (2**70, float(2**70)),
         ((1, [2.0]), [1, [2.0]]),
@@ -79,6 +104,34 @@ class Colour(enum.IntEnum):
 )
 def test_others_numbers_become_pythons_own(given, kept):
     assert same(plain(given), kept)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.ma.masked_array([1.0, 2.0], [False, True]), [1.0, math.nan]),
+        (np.ma.masked_array([1, 2], [False, True]), [1.0, math.nan]),
+        (np.ma.masked_array([1, 2]), [1, 2]),
+        (Quantity(), [1.5]),
+        (np.array([1.5], "f2"), [1.5]),
+        (np.array([1.5], np.longdouble), [1.5]),
+        (np.array([1 + 2j], np.clongdouble), [1 + 2j]),
+    ],
+)
+def test_arrays_of_others_are_arrays_of_numbers(given, kept):
+    found = unpack(pack(plain(given)))
+    assert found.dtype.str[1:] in ("f4", "f8", "i8", "c16")
+    assert [*map(repr, found.tolist())] == [*map(repr, kept)]
+
+
+def test_great_whole_numbers_keep_their_digits_beside_others():
+    """Nanoseconds since 1970 as floats are wrong by a hundred of them."""
+    great = 2**60 + 1
+    for parts in ([[great], [math.nan]], [[great, 1.5]], [[great], ["a"]]):
+        found = join_column([pack_column(part) for part in parts])
+        assert found[0] == great and type(found[0]) is int
+    assert join_column([pack_column([1]), pack_column([math.nan])]).dtype == float
+    assert join_column([pack_column([[1, "a"]])]).tolist() == [[1, "a"]], "a number does not become a text"
 
 
 def test_what_cannot_be_kept_is_named():
@@ -215,3 +268,39 @@ def test_a_process_is_known_by_more_than_its_number():
     assert Process(this.host, this.pid, "12.5").is_dead()
     assert not Process("another-host", 1, "").is_dead(), "nobody can tell from here"
     assert process_stamp(2**22 + 1) is None
+
+
+def test_a_process_that_cannot_be_seen_is_not_called_dead(monkeypatch):
+    this = Process.this()
+    assert not Process(this.host, this.pid, "").is_dead(), "it could not read its own stamp"
+    boot, tick, *_ = this.stamp.split()
+    assert not Process(this.host, 1, f"{boot} 5 pid:[1]").is_dead(), "a container of the same name has its own pids"
+    assert not Process(this.host, this.pid, f"{boot} {tick}").is_dead()
+    assert Process(this.host, 1, f"{boot} 5").is_dead()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes of Linux")
+def test_a_process_that_is_hidden_is_not_called_dead(monkeypatch):
+    def hide(path):
+        if "stat" in path:
+            raise FileNotFoundError(path)
+        return "boot"
+
+    def refuse(_pid, _signal):
+        raise PermissionError
+
+    monkeypatch.setattr(place, "_read", hide)
+    assert process_stamp(1) is None
+    monkeypatch.setattr(place.os, "kill", refuse)
+    assert process_stamp(1) == "" and not Process(Process.this().host, 1, "boot 5").is_dead()
+
+
+DRIVES = [("/", "ext4"), ("/home", "nfs4"), ("/home/local", "xfs"), ("/mnt", "fuse.sshfs"), ("/data", "CIFS"), ("", "nfs")]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/x", False), ("/home/x", True), ("/home/local/x", False), ("/homes/x", False), ("/mnt/a/x", True), ("/data/x", True)],
+)
+def test_a_network_drive_is_known_by_its_mount(path, found):
+    assert is_network(Path(path), DRIVES) is found

@@ -19,6 +19,7 @@ from agentlab.runtime import child as runtime
 from agentlab.runtime.child import active_children, start_child, stop_all
 from agentlab.settings import config
 from tests.runtime.helpers import T, frozen, gone, wait_until
+from tests.timing import soon
 
 pytestmark = pytest.mark.usefixtures("starting")
 
@@ -33,7 +34,7 @@ def test_a_child_answers_and_lives_until_it_is_told_to_end(method):
     assert child.is_alive() and child.exitcode is None and child.name == "Alice" and child in active_children()
     assert not child.join(0.01)
     child.terminate()
-    assert child.join(2) and child.exitcode == -signal.SIGTERM and not child.is_alive()
+    assert child.join(10) and child.exitcode == -signal.SIGTERM and not child.is_alive()
     assert child not in active_children()
     wait_until(lambda: gone(child.pid), 1)
 
@@ -173,7 +174,7 @@ def test_a_link_held_by_a_grandchild_keeps_nobody_waiting():
     begin = time.monotonic()
     with pytest.raises(AgentStartError, match="exit code 9"):
         start_child(T + "end_but_leave_a_process", b"")
-    assert time.monotonic() - begin < 1.2
+    assert time.monotonic() - begin < soon(1.2)
 
 
 def test_a_child_that_closes_its_link_is_killed():
@@ -228,7 +229,7 @@ def test_a_frozen_child_can_be_killed(method):
     child.terminate()
     assert not child.join(0.1) and child.is_alive()
     child.kill()
-    assert child.join(1) and child.exitcode == -signal.SIGKILL
+    assert child.join(10) and child.exitcode == -signal.SIGKILL
     child.kill()  # twice is fine
     child.terminate()
 
@@ -241,7 +242,7 @@ def test_stop_all_asks_then_kills(method):
     wait_until(lambda: frozen(stopped.pid))
     begin = time.monotonic()
     stop_all(1.0)
-    assert 1.0 <= time.monotonic() - begin < 3.0
+    assert 1.0 <= time.monotonic() - begin < soon(3.0)
     assert [polite.exitcode, stopped.exitcode] == [7, 7] and {c.exitcode for c in deaf} == {-signal.SIGKILL}
     assert active_children() == []
     stop_all(0.5)
@@ -265,8 +266,8 @@ def test_twenty_children_at_once_and_stopped_together(method):
     assert not errors and len({c.pid for c in children}) == count
     assert {c.ready for c in children} == {str(number).encode() for number in range(count)}
     begin = time.monotonic()
-    stop_all(5)
-    assert time.monotonic() - begin < 1
+    stop_all(10)
+    assert time.monotonic() - begin < soon(2)
     assert all(c.exitcode == -signal.SIGTERM for c in children)
 
 
@@ -289,8 +290,7 @@ def test_an_on_exit_that_raises_harms_nobody(caplog):
 
     start_child(T + "serve", b"", on_exit=bad).kill()
     start_child(T + "serve", b"", on_exit=ends.append).kill()
-    wait_until(lambda: ends)
-    assert "on purpose" in caplog.text
+    wait_until(lambda: ends and "on purpose" in caplog.text)
 
 
 def test_no_descriptor_stays_open():
@@ -300,7 +300,7 @@ def test_no_descriptor_stays_open():
     assert descriptors() == before  # one lifeline for all of them
     for child in children:
         child.kill()
-        child.join(2)
+        child.join(10)
     with pytest.raises(AgentStartError):
         start_child(T + "end", b"before:3")
     assert descriptors() == before

@@ -14,6 +14,7 @@ from agentlab.errors import AgentStartError
 from agentlab.runtime import child as runtime
 from agentlab.runtime.child import active_children, start_child, stop_all
 from tests.runtime.helpers import Starter, T, frozen, gone, wait_until
+from tests.timing import soon
 
 METHODS = ["forkserver", "spawn"]
 CHILDREN = [("serve", "", False), ("deaf", "", False), ("hang_gil", "", False), ("polite", "", False)]
@@ -163,7 +164,7 @@ def test_a_detached_child_is_spared_by_stop_all_and_seen_until_its_end(method):
     stop_all(0.5)
     assert child.is_alive() and child in active_children()
     child.kill()
-    assert child.join(1) and child.exitcode == -signal.SIGKILL
+    assert child.join(10) and child.exitcode == -signal.SIGKILL
     wait_until(lambda: ends == [child])
 
 
@@ -178,12 +179,12 @@ def test_a_killed_fork_server_is_noticed_and_replaced(start_method):
     os.kill(old, signal.SIGKILL)
     successor = start_child(T + "serve", b"new", start_method=start_method)  # at once: the death may not be noticed yet
     assert successor.ready == b"new" and runtime.family().server().pid != old
-    assert all(child.join(1) and child.exitcode == -signal.SIGKILL for child in children)
+    assert all(child.join(10) and child.exitcode == -signal.SIGKILL for child in children)
     wait_until(lambda: set(ends) == set(children))
     wait_until(lambda: gone(old) and all(gone(child.pid) for child in children), 1)
     assert detached.is_alive()
     detached.kill()
-    assert detached.join(1) and detached.exitcode is None  # nobody could ask the kernel how it ended
+    assert detached.join(10) and detached.exitcode is None  # nobody could ask the kernel how it ended
     wait_until(lambda: detached in ends)
 
 
@@ -244,7 +245,7 @@ def test_shutdown_leaves_nothing_and_the_next_start_works(method):
     server = runtime.family().server().pid
     begin = time.monotonic()
     runtime.shutdown()
-    assert time.monotonic() - begin < 1
+    assert time.monotonic() - begin < soon(2)
     assert gone(server) and gone(child.pid)
     runtime.shutdown()
     start_child(T + "serve", b"", start_method=method)

@@ -281,6 +281,9 @@ class Parent(Agent):
 
     def fork_and_exit(self):
         """Fork a process that leaves by an exception, as no careful program would."""
+        from agentlab.control import workers
+
+        workers.IDLE_LIFE = 0.2  # so long its only thread, which is one of these, waits for more work
         pid = os.fork()
         if pid == 0:
             sys.exit(7)

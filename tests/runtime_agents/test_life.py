@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from agentlab import Agent, AgentProcess, AgentStartError, AliasError, Proxy, config, run_agent
+from agentlab.runtime import agentmain
 from tests.runtime_agents.actors import Actor, Parent, Recorder, StopWriter
 from tests.runtime_agents.helpers import gone, wait_until, within
 
@@ -17,6 +18,7 @@ from tests.runtime_agents.helpers import gone, wait_until, within
 def test_order_of_hooks(ns, tmp_path):
     path = tmp_path / "events"
     agent = run_agent("recorder", base=Recorder, attributes={"path": str(path)})
+    wait_until(lambda: "tick" in path.read_text())
     agent.stop()
     wait_until(lambda: not agent.is_running())
     agent.run()
@@ -46,7 +48,7 @@ def test_on_stop_runs_before_the_sockets_close(ns, tmp_path):
     process = AgentProcess("stopper", base=StopWriter, attributes={"path": str(path)})
     process.start(run=True)
     process.proxy().shutdown()
-    process.join(2.0)
+    process.join(10.0)
     assert path.read_text() == "socket True\n", "once, while the socket was there"
 
 
@@ -95,16 +97,21 @@ def test_term_gives_what_is_being_handled_some_time(ns, tmp_path):
     time.sleep(0.1)
     process.terminate()
     assert napping.result(3.0) == "slept"
-    process.join(2.0)
+    process.join(10.0)
     assert process.exitcode == 0
+
+
+def _shorten_grace():
+    agentmain.GRACE = 1.0
 
 
 def test_term_ends_a_stuck_agent_by_its_deadline(ns):
     process = AgentProcess("stuck", base=Actor)
     process.start(run=True)
+    process.proxy().execute_as_function(_shorten_grace)
     process.proxy().future.nap(60.0)
     time.sleep(0.1)
-    with within(8.0):
+    with within(4.0):
         process.terminate()
         process.join(10.0)
     assert not process.is_alive()
@@ -214,7 +221,7 @@ def test_on_stop_that_raises_or_exits_keeps_nothing_from_ending(ns):
         process = AgentProcess("bad", base=base)
         process.start(run=True)
         process.proxy().shutdown()
-        process.join(2.0)
+        process.join(10.0)
         assert not process.is_alive()
         wait_until(lambda: ns.agents() == [], 0.5)
 
@@ -247,7 +254,7 @@ def test_agent_that_exits_by_itself_leaves_neither_name_nor_files(ns, socket_dir
         process.start(run=True)
         process.proxy().bind("PUSH", alias="out", addr="of-the-leaver")
         process.proxy().oneway.execute_as_function(os._exit, code)
-        process.join(2.0)
+        process.join(10.0)
         assert process.exitcode == code
         wait_until(lambda: ns.agents() == [], 1.0)
         wait_until(lambda: not (socket_dir / "of-the-leaver").exists(), 1.0)
@@ -261,7 +268,7 @@ def test_process_object_is_used_again(ns):
             process.start()
         assert process.proxy().add(1) == 2
         process.proxy().shutdown()
-        process.join(2.0)
+        process.join(10.0)
         assert not process.is_alive()
 
 

@@ -152,7 +152,7 @@ def test_shutdown_agents_leaves_the_name_server(ns):
         ns.shutdown_agents()
     assert ns.agents() == []
     for process in processes:
-        process.join(1.0)
+        process.join(10.0)
         assert process.exitcode == 0, "each ended by itself"
     assert ns.ping() == "pong"
     ns.shutdown_agents()
@@ -171,7 +171,7 @@ def test_shutdown_of_frozen_killed_and_never_run_agents(ns):
         ns.shutdown_agents(timeout=4.0)
     assert ns.agents() == []
     for process in processes.values():
-        process.join(2.0)
+        process.join(10.0)
         assert not process.is_alive()
     assert processes["new"].exitcode == 0 and processes["fine"].exitcode == 0
 
@@ -206,7 +206,7 @@ def test_shutdown_of_everything_with_a_frozen_agent():
     with within(3.5):
         server.shutdown(timeout=2.0)
     assert not server.is_alive()
-    process.join(1.0)
+    process.join(10.0)
     assert not process.is_alive()
 
 

@@ -10,6 +10,7 @@ import pytest
 from agentlab import AgentProcess, Proxy, run_agent
 from tests.runtime_agents.actors import Actor, Restarting, Stopping
 from tests.runtime_agents.helpers import gone, wait_until, within
+from tests.timing import soon
 
 
 def sender(ns, address):
@@ -108,7 +109,7 @@ def test_restart_by_a_handler_takes_less_than_a_second(ns):
     began = time.monotonic()
     push.send("out", 1)
     wait_until(lambda: _pid(agent) not in (None, first), 3.0)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < soon(1.0)
     assert agent.is_running()
 
 
@@ -157,7 +158,7 @@ def test_shutdown_is_no_restart(ns):
     process = AgentProcess("phoenix", base=Restarting)
     process.start(run=True)
     process.proxy().shutdown()
-    process.join(2.0)
+    process.join(10.0)
     assert not process.is_alive() and process.exitcode == 0
     time.sleep(0.3)  # nothing may come back in this time
     assert ns.agents() == []
@@ -167,7 +168,7 @@ def test_killed_agent_is_not_restarted_unless_asked(ns):
     process = AgentProcess("mortal")
     process.start(run=True)
     os.kill(process.pid, 9)
-    process.join(2.0)
+    process.join(10.0)
     wait_until(lambda: ns.agents() == [], 1.0)
     assert not process.is_alive()
 

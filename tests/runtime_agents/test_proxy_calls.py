@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from agentlab import AgentProcess, AgentStoppedError, CallTimeoutError, MessageTimeoutError, Proxy, config, run_agent
 from tests.runtime_agents.actors import Actor
 from tests.runtime_agents.helpers import gone, wait_until, within
+from tests.timing import soon
 
 
 @pytest.fixture
@@ -36,8 +39,8 @@ def test_views_change_nothing_of_their_proxy(actor):
     assert actor.add(1) == 2
     assert unsafe.timeout(2.0).thread() is False
     assert actor.timeout(2.0).unsafe.thread() is False
-    assert actor.future.unsafe.thread().result(2.0) is False
-    assert actor.unsafe.future.thread().result(2.0) is False
+    assert actor.future.unsafe.thread().result(10) is False
+    assert actor.unsafe.future.thread().result(10) is False
 
 
 @pytest.mark.parametrize("where", ["argument", "config", "environment"])
@@ -115,7 +118,7 @@ def test_await(actor):
             await actor.aio.fail(KeyError, "x")
         began = time.monotonic()
         results = await asyncio.gather(*(actor.unsafe.aio.nap(0.4) for _ in range(8)))
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < soon(1.5)
         return results
 
     assert asyncio.run(main()) == ["slept"] * 8
@@ -192,7 +195,7 @@ def test_agent_that_never_ran_answers_calls(ns):
     assert proxy.thread() is True
     proxy.bind("PUSH", alias="out")
     proxy.shutdown()
-    process.join(2.0)
+    process.join(10.0)
     assert process.exitcode == 0
 
 
@@ -229,8 +232,21 @@ def test_a_thousand_proxies_to_one_agent(actor):
     proxies = [Proxy("actor") for _ in range(1000)]
     assert sum(proxy.add(0) for proxy in proxies) == 1000
     assert sum(proxy.add(0) for proxy in proxies) == 1000
-    assert time.monotonic() - began < 30.0
+    assert time.monotonic() - began < soon(30.0)
     assert actor.ping() == "pong"
+
+
+def test_a_dropped_proxy_closes_its_connections_at_once(actor):
+    """A cycle would keep them until a garbage collection: a program with many short-lived proxies runs out of files."""
+    gc.disable()
+    try:
+        proxy = Proxy(actor.get_attr("name"))
+        proxy.ping()
+        client = weakref.ref(proxy._core._caller._client)
+        del proxy
+        assert client() is None
+    finally:
+        gc.enable()
 
 
 def test_pickled_proxy(actor, ns):

@@ -227,7 +227,7 @@ def test_agent_process_is_stopped_until_run(ns):
     proxy.run()
     assert proxy.is_running()
     proxy.shutdown()
-    process.join(2.0)
+    process.join(10.0)
     assert not process.is_alive()
     assert process.exitcode == 0
 
@@ -240,7 +240,7 @@ def test_agent_process_positional_arguments(ns):
     address = proxy.bind("PUSH")
     assert (address.transport, address.serializer) == ("tcp", "json")
     process.kill()
-    process.join(2.0)
+    process.join(10.0)
     assert gone(process.pid)
     wait_until(lambda: ns.agents() == [], 1.0)
 

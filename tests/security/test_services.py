@@ -31,6 +31,7 @@ from agentlab.nameserver.registration import Change, Registration
 from agentlab.nameserver.storage import open_storage
 from agentlab.runtime.calling import Caller
 from agentlab.services.daemon import Daemon
+from tests.timing import soon
 
 
 class ExitsAsText(Exception):
@@ -119,7 +120,7 @@ def test_a_constructor_that_fails_wildly_is_a_failed_service(daemon):
     started = time.monotonic()
     with pytest.raises(AgentLabError, match="failed"):
         daemon.register(Broken)
-    assert time.monotonic() - started < 3.0
+    assert time.monotonic() - started < soon(3.0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -279,7 +280,7 @@ def test_what_a_stock_server_answers(what):
         else:
             with pytest.raises(error):
                 client.call("go", (), {}, timeout=0.5)
-        assert time.monotonic() - started < 3.0
+        assert time.monotonic() - started < soon(3.0)
         client.close()
 
 

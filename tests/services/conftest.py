@@ -12,13 +12,14 @@ import pytest
 
 from agentlab import AgentLabError, Proxy, run_nameserver
 from agentlab.services.daemon import Daemon
+from tests.timing import soon
 
 
 def eventually(condition: Callable[[], Any], limit: float = 5.0) -> Any:
     """Give what the condition gives once it is true; fail after ``limit`` seconds."""
-    deadline = time.monotonic() + limit
+    began = time.monotonic()
     while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not come true in time"
+        assert time.monotonic() - began < soon(limit), "it did not come true in time"
         time.sleep(0.003)
     return value
 

@@ -26,6 +26,7 @@ from agentlab.services.model import Service
 from tests.runtime_agents.helpers import gone, run_script, wait_until, within
 from tests.services.conftest import eventually
 from tests.services.drivers import Broken, Closing, Counter
+from tests.timing import soon
 
 
 def free_port() -> int:
@@ -125,8 +126,8 @@ def test_sigterm_lets_the_running_call_end_and_gives_up_the_names(ns, tmp_path):
         running = proxy.future.wait(0.3)
         eventually(lambda: proxy.info()["running"])
         os.kill(daemon.pid, signal.SIGTERM)
-        assert running.result(2) is None
-    assert daemon.join(2.0)
+        assert running.result(10) is None
+    assert daemon.join(10.0)
     assert daemon.exitcode == 0
     assert log.read_text().split() == ["made", "closed"]
     assert ns.list() == {}
@@ -193,7 +194,7 @@ def test_a_daemon_whose_call_never_ends_is_killed_in_time():
         eventually(lambda: proxy.info()["running"])
         began = time.monotonic()
         daemon.shutdown(timeout=1.0)
-        assert time.monotonic() - began < 3.0
+        assert time.monotonic() - began < soon(3.0)
         with pytest.raises(ConnectionError):
             stuck.result(3)
 

@@ -16,9 +16,8 @@ from agentlab.runtime.remote_method import RemoteMethod
 LIFE = frozenset(("shutdown", "kill", "ping", "run", "is_running"))
 """What ends, starts and proves an agent: always the agent's, whatever the driver has, and asked without looking first."""
 
-
 DEVICE = frozenset(("get", "set", "call", "make_safe"))
-"""What waits for the thread of the driver."""
+"""What waits for the thread of the driver, as does a snapshot that is refreshed."""
 
 
 class Side:
@@ -51,6 +50,7 @@ class Asking(Proxy):
     def _caller(self) -> Caller:
         caller = cast("Caller", self._core.caller)
         if caller.note is None:
+            caller.imports = False  # a vendor's library would take here what the driver has over there
             caller.note = self._side().client.note
         return caller
 
@@ -78,11 +78,7 @@ class Asking(Proxy):
             return result if finish is None else finish(result)
 
         if self._flavor == "call":
-            if driving.uri == caller.uri and method in DEVICE:
-                raise DeadlockError(
-                    f"the driver of {caller.name!r} waits for a proxy of its own instrument, which waits for the driver: "
-                    f"{method}() could never run; call the driver's own methods, or use .oneway"
-                )
+            _check_driver(caller, method, args)
             return call()
         future = futures.submit(caller.name, caller.uri, False, call)
         if self._flavor == "future":
@@ -129,3 +125,12 @@ class Asking(Proxy):
     def _parameter(self, name: str) -> dict[str, Any]:
         """Give what the instrument says of a parameter. Raises UnknownParameterError, which names the nearest."""
         return cast("dict[str, Any]", self._ask("_parameter", (name,), self._limit or ASK))
+
+
+def _check_driver(caller: Caller, method: str, args: tuple[Any, ...] = ()) -> None:
+    """Raise DeadlockError where the driver, in its own thread, asks for what that thread alone could do."""
+    if driving.uri == caller.uri and (method in DEVICE or (method == "snapshot" and args == (True,))):
+        raise DeadlockError(
+            f"the driver of {caller.name!r} waits for a proxy of its own instrument, which waits for the driver: "
+            f"{method}() could never run; call the driver's own methods, or use .oneway"
+        )

@@ -6,6 +6,7 @@ The names of what is read have underscores for dots (``dmm_voltage``), as the do
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from agentlab.instruments.client.proxy import InstrumentProxy
     from agentlab.instruments.client.watch import Watch
 
+_log = logging.getLogger(__name__)
 Listener = Callable[[dict[str, dict[str, Any]]], object]
 _JOIN = 5.0
 _TYPES = {"float": "number", "int": "integer", "bool": "boolean", "str": "string", "array": "array"}
@@ -135,12 +137,13 @@ class Listeners:
         self._thread: threading.Thread | None = None
 
     def add(self, handle: ParameterHandle, function: Listener) -> None:
-        """Call a function from now on. The first call of it is what was published last."""
+        """Call a function from now on; the first one of all hears at once what was published last."""
         with self._lock:
-            self._functions.append(function)
-            if self._thread is not None:
+            if self._watch is not None:
+                self._functions.append(function)
                 return
             watch = self._watch = handle.proxy.watch(handle.parameter)
+            self._functions.append(function)
             self._thread = threading.Thread(target=self._run, args=(watch, handle.name), name="agentlab-subscribe", daemon=True)
             self._thread.start()
 
@@ -157,7 +160,21 @@ class Listeners:
             thread.join(_JOIN)
 
     def _run(self, watch: Watch, name: str) -> None:
-        with watch, contextlib.suppress(AgentLabError):
-            for reading in watch:
-                for function in list(self._functions):
-                    function({name: event(reading)})
+        try:
+            with watch:
+                for reading in watch:
+                    self._tell({name: event(reading)})
+        except AgentLabError as error:
+            _log.warning("nobody is told of %s any more: %s; subscribe again", name, error)
+        finally:
+            with self._lock:
+                if self._watch is watch:  # it has ended by itself: who subscribes next begins anew
+                    self._functions.clear()
+                    self._watch = self._thread = None
+
+    def _tell(self, row: dict[str, dict[str, Any]]) -> None:
+        for function in list(self._functions):
+            try:
+                function(row)
+            except Exception:  # noqa: BLE001 - a door: the mistake of one subscriber leaves the others theirs
+                _log.exception("a subscriber of %s failed", *row)

@@ -95,12 +95,15 @@ class Ownership:
     def __enter__(self) -> Self:
         if self._released:
             raise LockedError(f"this lock of {self.name!r} was released; lock it again")
-        self._depth += 1
+        with self._lock:
+            self._depth += 1
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._depth -= 1
-        if self._depth <= 0:  # a block within a block of the same proxy shares its lock
+        with self._lock:
+            self._depth -= 1
+            over = self._depth <= 0
+        if over:  # a block within a block of the same proxy shares its lock
             self.release()
 
     def __repr__(self) -> str:
@@ -115,7 +118,7 @@ class Ownership:
             self._run_out(time.monotonic())
             return
         self._renewing = True
-        futures.submit(self.name, "", False, self._renew)
+        self._keeper.callers.submit(self.name, "", False, self._renew)
 
     def _renew(self) -> None:
         asked = time.monotonic()
@@ -141,10 +144,15 @@ class Ownership:
 
 
 class Keeper:
-    """The heartbeat of all locks that this process holds: one thread, which ends when nothing is held."""
+    """The heartbeat of all locks that this process holds: one thread, which ends when nothing is held.
+
+    Attributes:
+        callers: The threads that renew: its own, as those of ``proxy.future`` may all be in long calls.
+    """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
+        self.callers = futures.Callers()
         self._changed = threading.Condition()
         self._due: dict[Ownership, float] = {}
         self._thread: threading.Thread | None = None

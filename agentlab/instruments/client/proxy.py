@@ -33,7 +33,8 @@ class InstrumentProxy(Owning):
 
     One proxy with its views is one client: a lock that it holds is its own, and another proxy of the same program is somebody
     else. What is asked may raise, besides what calls of agents raise, the errors of :mod:`agentlab.errors` below
-    :class:`~agentlab.errors.InstrumentError`; what the driver itself raises comes as its own type.
+    :class:`~agentlab.errors.InstrumentError`, and what the driver itself raises: as its own type where this program has
+    imported that, else as a :class:`~agentlab.RemoteError` that is also the builtin exception which it inherits from.
     """
 
     @property
@@ -114,7 +115,7 @@ class InstrumentProxy(Owning):
             every: One for each so many seconds at most.
 
         Raises:
-            InstrumentError: the instrument keeps no history.
+            InstrumentError: the instrument keeps no history, or these are more than 100,000 readings.
         """
         return self._op("history", (name, start, stop, limit, every), finish=lambda rows: [Reading.from_dict(r) for r in rows])
 
@@ -145,7 +146,12 @@ class InstrumentProxy(Owning):
             time.sleep(_POLL)  # nothing announces the state to who is no agent
 
     def cancel(self) -> Any:
-        """End the action or the wait that runs, if it can be ended; whoever called it gets CancelledCallError."""
+        """End the action or the wait that runs, if it can be ended; whoever called it gets CancelledCallError.
+
+        Returns:
+            When it has ended, after a second at the latest: ``cancelled``: what was asked to end, or None; ``runs_on``: why it
+            has not, and what would help, or empty; ``queued``: how many calls of this proxy that waited were withdrawn.
+        """
         return self._op("cancel")
 
     # --- safety ---------------------------------------------------------------------------------------------------

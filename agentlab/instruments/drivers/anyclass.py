@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agentlab.errors import BadReplyError, CancelledCallError, InstrumentError
-from agentlab.instruments.drivers.driver import Driver
+from agentlab.instruments.drivers.driver import Driver, fraction_of
 from agentlab.instruments.drivers.introspection import (
     Found,
     attributes_of,
@@ -21,7 +21,7 @@ from agentlab.instruments.drivers.introspection import (
     look_at_instance,
     needs_arguments,
 )
-from agentlab.instruments.drivers.loading import build
+from agentlab.instruments.drivers.loading import build, let_go
 from agentlab.instruments.model.device import Device
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Table
@@ -53,6 +53,7 @@ class AnyClassDriver(Driver):
         self._spec, self._cls = spec, cls
         self._found: Found = look_at_class(cls)
         self._instance: Any = None
+        self._was_cancelled = False
         self._identity = ""
         self._runner: asyncio.Runner | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -86,11 +87,8 @@ class AnyClassDriver(Driver):
     def close(self) -> None:
         """Close the instance and forget it; what its closing raises is passed over, as the device may be gone."""
         instance, self._instance = self._instance, None
-        try:
-            if instance is not None and self._closer is not None:
-                self._finished(getattr(instance, self._closer)())
-        except Exception:  # noqa: BLE001 - the user's code, on the way out: the device may be gone, and nobody could do better
-            _log.debug("closing %s failed", self._cls.__name__, exc_info=True)
+        if instance is not None:
+            self._end(instance)
         runner, self._runner = self._runner, None
         if runner is not None:
             runner.close()
@@ -105,6 +103,7 @@ class AnyClassDriver(Driver):
 
     def get(self, name: str) -> Any:
         """Give the attribute's value, an enumeration's member as its value."""
+        self._forget_cancel()
         return with_errors(lambda: self._finished(getattr(self._live(), name)))
 
     def set(self, name: str, value: Any) -> None:
@@ -112,8 +111,9 @@ class AnyClassDriver(Driver):
         members = self._found.enums.get(name)
         if members is not None and not isinstance(value, members):
             value = _member(members, value)
-        if name in self._found.numbers and value == int(value):
+        if name in self._found.numbers and isinstance(value, float) and value.is_integer():
             value = int(value)  # as it was: it may be a count for range()
+        self._forget_cancel()
         with_errors(lambda: setattr(self._live(), name, value))
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -143,6 +143,7 @@ class AnyClassDriver(Driver):
 
     def cancel(self) -> None:
         """Set the instance's ``cancelled``, if it takes attributes, and cancel a coroutine that runs."""
+        self._was_cancelled = True
         self._mark_cancelled(True)
         task = self._task
         if task is not None:
@@ -153,19 +154,27 @@ class AnyClassDriver(Driver):
         """Give the instance's ``progress``, where that is a plain attribute: a property of the user's might ask the device."""
         instance = self._instance
         value = instance.progress if issubclass(type(instance), Device) else attributes_of(instance).get("progress")
-        return float(value) if isinstance(value, (int, float)) else None
+        return fraction_of(value)
 
     def _open(self) -> None:
         if self._instance is not None:
             self.close()
-        self._instance = build(self._spec, self._cls)
         try:
+            self._instance = build(self._spec, self._cls)
             if _has_method(self._cls, "connect") and not self._is_connected():
                 self._finished(self._instance.connect())
-        except BaseException:
+        except BaseException as error:
             self.close()
+            let_go(error)
             raise
         look_at_instance(self._instance, self._found)
+
+    def _end(self, instance: Any) -> None:
+        try:
+            if self._closer is not None:
+                self._finished(getattr(instance, self._closer)())
+        except Exception:  # noqa: BLE001 - the user's code: the device may be gone, and what is broken cannot always be closed
+            _log.debug("closing %s failed", self._cls.__name__, exc_info=True)
 
     def _is_connected(self) -> bool:
         """Tell whether the instance says that it is connected, in a plain attribute or a property."""
@@ -182,9 +191,7 @@ class AnyClassDriver(Driver):
         if instance is not None and _has_method(self._cls, "reconnect"):
             self._finished(instance.reconnect())
         elif instance is not None and _has_method(self._cls, "connect"):
-            if self._closer is not None:
-                with contextlib.suppress(OSError):  # what was broken cannot always be closed
-                    self._finished(getattr(instance, self._closer)())
+            self._end(instance)
             self._finished(instance.connect())
         else:
             self._open()
@@ -193,8 +200,8 @@ class AnyClassDriver(Driver):
     def _ask_identity(self) -> str:
         name = self._spec.ping
         if name is None:
-            name = next((one for one in _IDENTITIES if _tells(self._cls, one)), None)
-        if name is None:
+            name = next((one for one in _IDENTITIES if _tells(self._cls, one)), "")
+        if not name:
             return ""
         found = getattr(self._live(), name)
         found = self._finished(found() if callable(found) else found)
@@ -226,6 +233,12 @@ class AnyClassDriver(Driver):
     async def _tracked(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         self._task = asyncio.current_task()
         return await coroutine
+
+    def _forget_cancel(self) -> None:
+        """Take back a cancel of an earlier call: a property may sleep, too. Without one the instance is not touched."""
+        if self._was_cancelled:
+            self._was_cancelled = False
+            self._mark_cancelled(False)
 
     def _mark_cancelled(self, value: bool) -> None:
         try:

@@ -1,7 +1,7 @@
-"""The unit that a docstring names: ``Control the voltage in Volts``, ``(float, V)``. Pure.
+"""The unit and the type that a docstring names: ``Control the voltage in Volts``, ``(float, V)``. Pure.
 
-PyMeasure's properties have no field for a unit; by its coding guide the docstring says it. Where a docstring names two
-different ones, or none, no unit is better than a wrong one: the user says it in the parameter's overrides.
+PyMeasure's properties have no field for them; by its coding guide the docstring says them. Where a docstring names two
+different ones, or none, none is better than a wrong one: the user says it in the parameter's overrides.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ _SYMBOL = "|".join(
 _PER = rf"(?:\s?(?:/|per)\s?(?P<per>(?i:{_WORD})|{_SYMBOL}))?"
 _UNIT = rf"(?P<unit>(?i:{_WORD})|{_SYMBOL}){_PER}"
 _END = r"(?=[\s.,;:)\]]|$)"
-_IN = re.compile(rf"(?<!\w)in\s+(?:units?\s+of\s+|the\s+unit\s+)?{_UNIT}{_END}")
+_ALONE_THERE = rf"(?!\s+(?:(?i:{_WORD})|or\s+(?:(?i:{_WORD})|{_SYMBOL})){_END})"
+"""Behind a unit: no other one, as in ohm meters, degrees Kelvin, V or dBm."""
+_IN = re.compile(rf"(?<!\w)in\s+(?:units?\s+of\s+|the\s+unit\s+)?{_UNIT}{_END}{_ALONE_THERE}")
 _KIND = r"(?:(?:strict(?:ly)?|float(?:ing)?|int(?:eger)?|number|in)[\s,]+)+"
 _BRACKETS = re.compile(rf"[(\[](?P<before>{_KIND})?{_UNIT}\s*[)\]]")
 
@@ -75,6 +77,21 @@ def unit_in(doc: str) -> str:
     if not found:
         found = [_symbol(match) for match in _BRACKETS.finditer(text) if match["before"] or _is_surely_unit(match)]
     return found[0] if len(set(found)) == 1 else ""
+
+
+_TYPE = re.compile(r"\((?:strict(?:ly)? )?(float|int|bool|str)(?:ing|eger|ean)?\b([^)]*)")
+_MORE_TYPES = re.compile(r"\b(?:or|list|tuple|dict|array|none|floats?|int(?:eger)?s?|str(?:ing)?s?)\b|[|/\[\]]", re.IGNORECASE)
+
+
+def said_type(doc: str) -> str:
+    """Give the type of value that a docstring names, as ``(float)`` or ``(int, strictly from 1 to 4)``.
+
+    Returns:
+        ``float``, ``int``, ``bool`` or ``str``; empty if it names none, or more than one.
+    """
+    found = _TYPE.findall(" ".join(doc.split()))
+    kinds = {kind for kind, _ in found}
+    return kinds.pop() if len(kinds) == 1 and not any(_MORE_TYPES.search(rest) for _, rest in found) else ""
 
 
 def _is_surely_unit(match: re.Match[str]) -> bool:

@@ -98,3 +98,10 @@ class Driver(ABC):
     def progress(self) -> float | None:
         """Give how far the action that runs has come, 0 to 1, from any thread; None: it does not say."""
         return None
+
+
+def fraction_of(value: object) -> float | None:
+    """Give what a driver's object keeps as its progress, as a number from 0 to 1; None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # noqa: PLR0124 - NaN
+        return None
+    return float(min(1.0, max(0.0, value)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,9 +18,9 @@ from agentlab.errors import (
     OfflineError,
     UnknownParameterError,
 )
-from agentlab.instruments.drivers.driver import Driver
+from agentlab.instruments.drivers.driver import Driver, fraction_of
 from agentlab.instruments.drivers.held import Held
-from agentlab.instruments.drivers.loading import missing_library
+from agentlab.instruments.drivers.loading import let_go, missing_library
 from agentlab.instruments.drivers.members import doc_of, function_of, needs_nothing, stored
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Table
@@ -98,13 +97,13 @@ class ForeignDriver(Driver):
             self._table = self._look()
         except Exception as error:
             ours = self._not_built(error)
-            if error.__traceback__ is not None:
-                traceback.clear_frames(error.__traceback__)  # a half-built instance would keep the device's only connection
+            let_go(error)
             self.close()
             if ours is error:
                 raise
             raise ours from error
-        except BaseException:
+        except BaseException as error:
+            let_go(error)
             self.close()
             raise
 
@@ -192,8 +191,7 @@ class ForeignDriver(Driver):
     def progress(self) -> float | None:
         """Give the instance's ``progress`` where that is a plain attribute: a property might ask the device."""
         instance = self._instance
-        value = None if instance is None else vars(instance).get("progress")
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        return None if instance is None else fraction_of(vars(instance).get("progress"))
 
     # ------------------------------------------------------------------------------------ for subclasses
 

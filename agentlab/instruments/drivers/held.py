@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from agentlab.errors import BadReplyError, DeviceTimeoutError, InstrumentError, OfflineError
+from agentlab.errors import BadReplyError, DeviceTimeoutError, OfflineError
 from agentlab.instruments.drivers.junction import Junction, Stream, noted_of, side_of
 from agentlab.instruments.model.values import shown
 from agentlab.instruments.visa.translation import translated, translating
@@ -102,12 +102,11 @@ class Held:
             self._reopen()
             return
         try:
-            with translating():
-                if self._is_stream():
-                    self._drain()
-                else:
-                    self._resource.clear()
-        except (InstrumentError, NotImplementedError):
+            if self._is_stream():
+                self._drain()
+            else:
+                self._resource.clear()
+        except Exception:  # noqa: BLE001 - a door: whatever a library raises that cannot clear, opening anew clears
             self._reopen()
 
     @contextmanager

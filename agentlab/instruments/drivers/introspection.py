@@ -20,9 +20,8 @@ from agentlab.instruments.model.annotations import hints_of, read_hint, type_of_
 from agentlab.instruments.model.device import Device, is_reading
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.table import Action
+from agentlab.instruments.model.values import EXACT
 
-EXACT = 2**53
-"""The largest whole number up to which a float holds all."""
 HOUSEKEEPING = frozenset({"safe", "abort", "close", "disconnect", "connect", "reconnect", "cancelled", "progress"})
 """Names that mean something to the agent and are neither parameters nor actions."""
 
@@ -31,7 +30,7 @@ HOUSEKEEPING = frozenset({"safe", "abort", "close", "disconnect", "connect", "re
 class Found:
     """What a class says of itself: parameters, actions, the enumerations that some parameters take, bare annotations.
 
-    And ``numbers``: attributes without an annotation that ``__init__`` set to a whole number.
+    And ``numbers``: attributes without an annotation that the class or ``__init__`` set to a whole number.
     """
 
     parameters: dict[str, Parameter] = dataclasses.field(default_factory=dict)
@@ -52,7 +51,7 @@ def look_at_class(cls: type) -> Found:
             found.parameters.pop(name, None)
             found.actions[name] = _action(name, static)
             continue
-        parameter = _parameter(name, static, hints, found.enums)
+        parameter = _parameter(name, static, hints, found)
         if parameter is not None:
             found.actions.pop(name, None)
             found.parameters[name] = parameter
@@ -79,14 +78,9 @@ def look_at_instance(instance: object, found: Found) -> None:
     for name, value in list(attributes.items()):
         if not _is_name(name) or name in found.parameters or _is_hidden(name, found):
             continue
-        kind = type_of_value(value)
-        if kind == "int" and not frozen and abs(value) <= EXACT:  # `self.voltage = 0` means a number
-            found.numbers.add(name)
-            kind = "float"
-        if kind is not None:
-            found.parameters[name] = Parameter(name, kind, writable=not frozen)
-            if isinstance(value, enum.Enum):
-                found.enums[name] = type(value)
+        parameter = _kept(name, value, found, writable=not frozen)
+        if parameter is not None:
+            found.parameters[name] = parameter
 
 
 def attributes_of(instance: object) -> dict[Any, Any]:
@@ -179,8 +173,9 @@ def _repr(default: object) -> str:
         return f"<its repr() raised {type(error).__name__}>"
 
 
-def _parameter(name: str, static: Any, hints: Mapping[str, Any], enums: dict[str, type[enum.Enum]]) -> Parameter | None:
+def _parameter(name: str, static: Any, hints: Mapping[str, Any], found: Found) -> Parameter | None:
     """Give the parameter that a class attribute stands for; None: it is none."""
+    enums = found.enums
     if isinstance(static, (property, functools.cached_property)):
         return _property(name, static, enums)
     if isinstance(static, (type, types.ModuleType)):
@@ -193,13 +188,38 @@ def _parameter(name: str, static: Any, hints: Mapping[str, Any], enums: dict[str
     if name in hints:
         constant = get_origin(hints[name]) in (ClassVar, Final) or hints[name] in (ClassVar, Final)
         return _annotated(name, hints[name], enums, writable=not constant)
-    kind = type_of_value(static)
-    return None if kind is None else Parameter(name, kind, writable=not name.isupper())
+    return _kept(name, static, found, writable=not name.isupper())
+
+
+def _kept(name: str, value: Any, found: Found, *, writable: bool) -> Parameter | None:
+    """Give the parameter of a plain attribute that has no annotation, told by its value; None: it is none."""
+    kind = type_of_value(value)
+    if kind is None:
+        return None
+    if kind == "int" and writable and abs(value) <= EXACT:  # `self.voltage = 0` means a number
+        found.numbers.add(name)
+        kind = "float"
+    if issubclass(type(value), enum.Enum):
+        found.enums[name] = type(value)
+    return Parameter(name, kind, writable=writable)
 
 
 def _property(name: str, static: Any, enums: dict[str, type[enum.Enum]]) -> Parameter:
     getter = static.fget if isinstance(static, property) else static.func
     setter = static.fset if isinstance(static, property) else None
+    says = {"type": "any", **property_hints(name, getter, setter, enums)}
+    return Parameter(name, **says, readable=getter is not None, writable=setter is not None, doc=_doc(static))
+
+
+def property_hints(name: str, getter: Any, setter: Any, enums: dict[str, type[enum.Enum]]) -> dict[str, Any]:
+    """Give what the annotations of a property's functions say: type, unit, limits, choices; what it gives goes before.
+
+    Args:
+        name: The property's.
+        getter: Its function that reads; None: it has none.
+        setter: Its function that sets.
+        enums: Takes the enumeration that it is of, by its name.
+    """
     says: dict[str, Any] = {}
     if setter is not None:
         taken = [hint for key, hint in hints_of(setter).items() if key != "return"]
@@ -210,7 +230,7 @@ def _property(name: str, static: Any, enums: dict[str, type[enum.Enum]]) -> Para
         if of_getter.get("type") == "any" and "type" in says:
             del of_getter["type"]
         says.update(of_getter)
-    return Parameter(name, **{"type": "any", **says}, readable=getter is not None, writable=setter is not None, doc=_doc(static))
+    return says
 
 
 def _annotated(name: str, hint: Any, enums: dict[str, type[enum.Enum]], *, writable: bool) -> Parameter:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -156,6 +157,20 @@ def build(spec: InstrumentSpec, cls: type) -> Any:
     if cls not in type(made).__mro__:  # __new__ may give anything
         raise DriverError(f"{cls.__name__}(...) gave {type(made).__name__}, no {cls.__name__}; name the class that is to be used")
     return made
+
+
+def let_go(error: BaseException) -> None:
+    """Empty the frames of an error and of its causes: a half-built instance in them would keep the device's only connection."""
+    seen: set[int] = set()
+    rest: list[BaseException | None] = [error]
+    while rest:
+        one = rest.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if one.__traceback__ is not None:
+            traceback.clear_frames(one.__traceback__)
+        rest += [one.__cause__, one.__context__]
 
 
 def missing_library(error: ModuleNotFoundError, what: str) -> DriverError:

@@ -11,8 +11,9 @@ from typing import Any
 
 from agentlab.agent.describe import Parameters
 from agentlab.errors import BadReplyError
+from agentlab.instruments.model.replies import FROM_DEVICE
 from agentlab.instruments.model.table import Action
-from agentlab.instruments.model.values import plain, shown
+from agentlab.instruments.model.values import MisfitError, plain, shown
 
 
 def has_base(cls: type, library: str, name: str) -> bool:
@@ -161,18 +162,18 @@ def told_of(value: Any) -> Any:
 
 
 def numbers(name: str, found: Any) -> Any:
-    """Give what was read of a quantity that has a unit: text that is a number as one, also in a list.
+    """Give what was read of a quantity that has a unit: text that is a number as one, also in a list; SCPI's 9.9E37 as infinite.
 
     Raises:
         BadReplyError: text that is none.
     """
     if isinstance(found, list):
         return [numbers(name, one) for one in found]
-    if not isinstance(found, str):
+    if isinstance(found, bool) or not isinstance(found, (str, int, float)):
         return found
     try:
-        return float(found)
-    except ValueError:
+        return FROM_DEVICE["float"](found, "")
+    except MisfitError:
         raise BadReplyError(f"{name} has a unit and so is a number, and the device answered {shown(found)}") from None
 
 

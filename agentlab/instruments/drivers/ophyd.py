@@ -264,11 +264,13 @@ async def _describe(device: Any) -> dict[int, dict[str, Any]]:
 
 async def _stop_all(devices: list[Any]) -> None:
     """Stop all at once, and raise what the first said that could not."""
-    results = await asyncio.gather(*(_maybe(one.stop()) for one in devices), return_exceptions=True)
+    results = await asyncio.gather(*(_stopped(one) for one in devices), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result
 
 
-async def _maybe(result: Any) -> Any:
-    return await result if isinstance(result, Awaitable) else result
+async def _stopped(device: Any) -> None:
+    result = device.stop()
+    if isinstance(result, Awaitable):
+        await result

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from agentlab.errors import CancelledCallError, DeviceTimeoutError
@@ -57,7 +58,8 @@ class DeviceLoop:
         Args:
             first: Runs in the loop before it is cancelled, for at most two seconds, such as what stops a motor.
         """
-        self._loop.call_soon_threadsafe(self._begin_end, first)
+        with suppress(RuntimeError):  # it was closed just now, which has cancelled all
+            self._loop.call_soon_threadsafe(self._begin_end, first)
 
     def end(self, first: Callable[[], Any], timeout: float) -> None:
         """Run a function beside the running call, then cancel that, from any thread. Blocks.
@@ -67,10 +69,16 @@ class DeviceLoop:
             timeout: Seconds that it has.
 
         Raises:
-            TimeoutError: the loop is blocked by a method that does not wait in it, or `first` took too long.
+            TimeoutError: the loop is blocked by a method that does not wait in it, `first` took too long, or the loop is closed.
             Exception: what `first` raises.
         """
-        asyncio.run_coroutine_threadsafe(self._end(first, timeout), self._loop).result(timeout + 1.0)
+        ending = self._end(first, timeout)
+        try:
+            future = asyncio.run_coroutine_threadsafe(ending, self._loop)
+        except RuntimeError as error:
+            ending.close()
+            raise TimeoutError("the device's loop is closed") from error
+        future.result(timeout + 1.0)
 
     def close(self) -> None:
         """Cancel all tasks and end the thread. Not to be called from the loop's own thread; twice is fine."""

@@ -13,7 +13,7 @@ from agentlab.instruments.drivers.foreign import ForeignDriver
 from agentlab.instruments.drivers.held import Held
 from agentlab.instruments.drivers.junction import is_resource
 from agentlab.instruments.drivers.members import has_base, numbers, stored, told_of
-from agentlab.instruments.drivers.pymeasure_table import Call, Entry, entries, is_made
+from agentlab.instruments.drivers.pymeasure_table import Call, Entry, entries, is_made, setting_of
 from agentlab.instruments.drivers.pymeasure_validators import clamps
 from agentlab.instruments.model.table import Table
 from agentlab.instruments.model.values import shown
@@ -53,8 +53,9 @@ class PyMeasureDriver(ForeignDriver):
         entry = self._entry(name)
         if entry.choices is not None:
             value = entry.choices.original(value)
-        if entry.made is not None:
-            _validate(name, value, entry.made)
+        if entry.made:
+            # as it is now: a dynamic property may have been told other limits since the table was made
+            _validate(name, value, setting_of(_at(self._live(), entry.path), entry.attribute))
         self._check_text(name, value)
         with self._asking() as instance:
             setattr(_at(instance, entry.path), entry.attribute, value)

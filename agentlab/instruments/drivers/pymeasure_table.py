@@ -10,15 +10,17 @@ Source: PyMeasure 0.16, ``instruments/common_base.py``.
 
 from __future__ import annotations
 
+import enum
 import inspect
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from agentlab.instruments.drivers.docunits import unit_in
-from agentlab.instruments.drivers.members import Chosen, action_of, doc_of, function_of, has_base, members
+from agentlab.instruments.drivers.introspection import property_hints
+from agentlab.instruments.drivers.members import Chosen, action_of, doc_of, function_of, has_base, members, stored
 from agentlab.instruments.drivers.members import short_doc as _short_doc
+from agentlab.instruments.drivers.pymeasure_types import kind_of, said
 from agentlab.instruments.drivers.pymeasure_validators import accepted, closure_of
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.table import Action
@@ -27,16 +29,6 @@ _LIBRARY = "pymeasure"
 _HOMES = ("common_base", "instrument", "channel", "generic_types")
 _OFFERED = {"ask", "write", "clear", "reset", "check_errors"}
 """What every instrument of PyMeasure has and callers may use; the rest of it is plumbing that would tear a reply apart."""
-_LISTS = re.compile(r"\b(list|tuple|arrays?|pairs?|dict|dictionary|waveform|trace|comma[- ]separated)\b", re.IGNORECASE)
-_TEXTS = re.compile(
-    r"\((?:str|string)\b|\bstring\b|\bserial number\b|\bidentification\b|\bidentity\b|\bfirmware\b|\bversion\b|\bmodel\b"
-    r"|:type:? str\b|\bbool(?:ean)?\b|\benum\b|\bIntFlag\b|\bIntEnum\b",
-    re.IGNORECASE,
-)
-
-
-_ERROR_QUERIES = {"SYST:ERR?", ":SYST:ERR?", "SYSTem:ERRor?", ":SYSTem:ERRor?", ":SYST:ERR:NEXT?", "SYST:ERR:NEXT?"}
-"""What answers with a number and a text (SCPI 1999.0, volume 2, 21.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +40,7 @@ class Entry:
         path: The names of the channels on the way to it.
         attribute: Its name at the last of them.
         choices: What the driver wants for a choice; None: the choice itself.
-        made: What its setter is given, if PyMeasure made it: validator, values and the like.
+        made: Whether PyMeasure made its setter, with a validator.
         numeric: Whether text can be no reply, though one number or a list of them may come.
     """
 
@@ -56,7 +48,7 @@ class Entry:
     path: tuple[str, ...]
     attribute: str
     choices: Chosen | None = None
-    made: dict[str, Any] | None = None
+    made: bool = False
     numeric: bool = False
 
 
@@ -149,16 +141,18 @@ def _declared(cls: type) -> Iterator[tuple[str, type]]:
 
 
 def _written(shown: str, name: str, path: tuple[str, ...], member: property) -> Entry:
-    """Give the parameter of a property that somebody wrote by hand: what it gives, only its annotation could tell."""
+    """Give the parameter of a property that somebody wrote by hand: what it gives, its annotation or its docstring may tell."""
     doc = doc_of(member) or doc_of(member.fget)
-    hint = getattr(member.fget, "__annotations__", {}).get("return")
-    word = hint if isinstance(hint, str) else getattr(hint, "__name__", "")
-    kind = word if word in ("float", "int", "bool", "str") else "any"
-    unit = unit_in(doc) if kind not in ("bool", "str") else ""
+    enums: dict[str, type[enum.Enum]] = {}
+    says = property_hints(shown, member.fget, member.fset, enums)
+    kind = "any" if enums else says.get("type", "any")
+    kind = (said(doc) or "any") if kind == "any" and not enums else kind
+    unit = says.get("unit") or (unit_in(doc) if kind not in ("bool", "str") else "")
+    limits = {key: says[key] for key in ("minimum", "maximum", "choices") if key in says and not enums}
     parameter = Parameter(
-        shown, kind, unit, readable=member.fget is not None, writable=member.fset is not None, doc=_short_doc(doc)
+        shown, kind, unit, **limits, readable=member.fget is not None, writable=member.fset is not None, doc=_short_doc(doc)
     )
-    return Entry(parameter, path, name, numeric=kind == "any" and bool(parameter.unit))
+    return Entry(parameter, path, name, numeric=parameter.type == "any" and bool(parameter.unit))
 
 
 def _made(shown: str, name: str, path: tuple[str, ...], member: property, cls: type, owner: Any) -> Entry:
@@ -166,10 +160,7 @@ def _made(shown: str, name: str, path: tuple[str, ...], member: property, cls: t
     doc, closure = doc_of(member.fget), closure_of(member.fget)
     readable, writable = getter["get_command"] is not None, setter["set_command"] is not None
     low, high, choices, note = accepted(setter if writable else getter, writable=writable)
-    bounded = low is not None or high is not None
-    open_ended = writable and not bounded and choices is None and not _is_identity(setter["validator"])
-    # a validator that cannot be read may take text such as MAX for a number
-    kind = "any" if open_ended else _kind(getter, setter, closure, doc, choices, bounded=bounded)
+    kind = kind_of(getter, setter, closure, doc, choices, writable=writable, bounded=low is not None or high is not None)
     parameter = Parameter(
         shown,
         kind,
@@ -183,7 +174,13 @@ def _made(shown: str, name: str, path: tuple[str, ...], member: property, cls: t
     )
     numeric = kind == "any" and bool(parameter.unit) and choices is None and closure.get("cast", float) in (float, int)
     originals = choices if choices is not None and choices.originals else None
-    return Entry(parameter, path, name, originals, setter if writable else None, numeric)
+    return Entry(parameter, path, name, originals, writable, numeric)
+
+
+def setting_of(owner: Any, name: str) -> dict[str, Any]:
+    """Give what the setter of a property that PyMeasure made works with now: validator, values and the like."""
+    member = stored(type(owner), name)
+    return _arguments(member, member.fset, name, type(owner), owner)
 
 
 def _arguments(member: property, function: Any, name: str, cls: type, owner: Any) -> dict[str, Any]:
@@ -196,44 +193,3 @@ def _arguments(member: property, function: Any, name: str, cls: type, owner: Any
             told = inspect.getattr_static(cls, f"{name}_{key}", default)
             found[key] = mine.get(f"{prefix}{name}_{key}", told)
     return found
-
-
-_BY_FORMAT = ((re.compile(r"%[-+ #0]*\d*[di]"), "int"), (re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[eEfFgG]"), "float"))
-
-
-def _kind(
-    getter: dict[str, Any], setter: dict[str, Any], closure: dict[str, Any], doc: str, choices: Chosen | None, *, bounded: bool
-) -> str:
-    """Give the parameter's type. Where PyMeasure reads a number, text that comes back must be an error and never a value."""
-    cast = closure.get("cast", float)
-    if choices is not None:
-        kind = choices.type()
-        read_as_float = getter["get_command"] is not None and cast is float and not getter["map_values"]
-        return "float" if kind == "int" and read_as_float and _is_identity(getter["get_process"]) else kind
-    if getter["get_command"] is None:
-        return _kind_of_setting(setter, bounded=bounded)
-    if not _is_identity(getter["get_process_list"]) or _LISTS.search(doc) or getter["get_command"] in _ERROR_QUERIES:
-        return "any"
-    if not _is_identity(getter["get_process"]):
-        return "float" if (bounded or unit_in(doc)) and cast in (float, int) else "any"
-    if cast is str:
-        return "str" if closure.get("maxsplit") == 0 else "any"  # a comma in the text would make a list of it
-    if cast is float:
-        return "any" if _TEXTS.search(doc) and not bounded and not unit_in(doc) else "float"
-    return {int: "int", bool: "bool"}.get(cast, "any")
-
-
-def _kind_of_setting(setter: dict[str, Any], *, bounded: bool) -> str:
-    """Give the type of what can only be set, from how it is written into the command."""
-    command = setter["set_command"]
-    if not _is_identity(setter["set_process"]) or not isinstance(command, str) or command.count("%") != 1:
-        return "float" if bounded else "any"
-    for pattern, kind in _BY_FORMAT:
-        if pattern.search(command):
-            return kind
-    return "float" if bounded else "any"
-
-
-def _is_identity(function: Any) -> bool:
-    """Tell whether a process or validator is the default, which gives back what it is given."""
-    return getattr(function, "__module__", "") == "pymeasure.instruments.common_base" and function.__name__ == "<lambda>"

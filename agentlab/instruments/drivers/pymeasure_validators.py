@@ -42,6 +42,9 @@ def accepted(made: dict[str, Any], *, writable: bool) -> tuple[float | None, flo
             return *limits_of(values), None, ""
         choices = _chosen(values)
         return (None, None, choices, "") if choices is not None else (*limits_of(values), None, "")
+    sets = _joined_sets(validator, values)
+    if sets is not None:
+        return None, None, sets, ""
     parts = _joined(validator, values)
     return None, None, None, "Takes " + " or ".join(parts) + "." if parts else ""
 
@@ -63,6 +66,27 @@ def _closure_validators(validator: Any) -> tuple[Any, ...]:
     if getattr(validator, "__qualname__", "") != "joined_validators.<locals>.validate":
         return ()
     return tuple(closure_of(validator).get("validators", ()))
+
+
+def is_joined(validator: Any) -> bool:
+    """Tell whether a validator was joined of others, of which one must agree."""
+    return bool(_closure_validators(validator))
+
+
+def takes_numbers(validator: Any) -> bool:
+    """Tell whether a validator agrees to numbers alone, whatever its limits are now."""
+    return validator_name(validator) in _RANGES | _CLAMPS - _SETS
+
+
+def _joined_sets(validator: Any, values: Any) -> Chosen | None:
+    """Give the choices of validators that were joined, if each of them has some."""
+    parts = _closure_validators(validator)
+    if not parts or not all(validator_name(part) in _SETS for part in parts):
+        return None
+    try:
+        return _chosen([one for held in values for one in held])
+    except TypeError:  # one of them holds no set now
+        return None
 
 
 def _joined(validator: Any, values: Any) -> list[str]:

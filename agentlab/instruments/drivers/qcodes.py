@@ -21,7 +21,7 @@ from agentlab.instruments.model.values import shown
 
 _MISREAD = (ValueError, KeyError, IndexError, TypeError)
 """What a parser of a parameter raises over a reply that it was not made for."""
-_ADDRESS = re.compile(r"::|^(?:ASRL|COM\d|GPIB|/dev/)", re.IGNORECASE)
+_PORT = re.compile(r"(?:ASRL|COM|GPIB)\d", re.IGNORECASE)
 
 
 class QCoDeSDriver(ForeignDriver):
@@ -41,12 +41,12 @@ class QCoDeSDriver(ForeignDriver):
         # the signature of the class itself is its metaclass's (*args, **kwargs)
         first = next(iter(list(inspect.signature(stored(cls, "__init__")).parameters)[1:]), "")
         if first != "name" or "name" in kwargs:
-            if "name" in kwargs and spec.address is not None and _ADDRESS.search(spec.address):
+            if "name" in kwargs and _is_address(spec.address):
                 kwargs.setdefault("address", spec.address)
                 args = spec.args
             return args, kwargs
-        own = re.sub(r"\W", "_", spec.name)
-        if spec.address is not None and _ADDRESS.search(spec.address):
+        own = re.sub(r"\W|^(?=\d)", "_", spec.name)  # QCoDeS takes words of Python alone
+        if _is_address(spec.address):
             name, *rest = spec.args or (own,)
             return (name, spec.address, *rest), kwargs
         return args or (own,), kwargs
@@ -137,6 +137,11 @@ class QCoDeSDriver(ForeignDriver):
         if found is None:
             raise self._unknown(name)
         return found
+
+
+def _is_address(text: str | None) -> bool:
+    """Tell whether a text is where a device is, and not a name for QCoDeS: those are words."""
+    return text is not None and (not re.fullmatch(r"[\w -]+", text) or _PORT.match(text) is not None)
 
 
 def _line(error: Exception) -> str:

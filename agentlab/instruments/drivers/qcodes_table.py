@@ -231,4 +231,7 @@ def _of_alternatives(parts: list[_Limits]) -> _Limits:
 
 def _chosen(values: Any) -> Chosen | None:
     listed = list(values)
-    return Chosen.of(listed) if 0 < len(listed) <= _MOST_CHOICES else None
+    try:
+        return Chosen.of(listed) if 0 < len(listed) <= _MOST_CHOICES else None
+    except TypeError:  # tuples are told as lists, which are no choices; QCoDeS' own validator holds to them
+        return None

@@ -36,6 +36,10 @@ PATIENCE = 5.0
 """Seconds that calls wait for a device that is only being connected."""
 BRIEF = 0.05
 """Seconds that a reading or a set may last before the instrument counts as busy."""
+HANG = 10.0
+"""Seconds after which people are told that a driver does not come back, of what should be short or was to end."""
+TIMEOUTS_OF_A_HANG = 3.0
+"""So many times the device's own timeout, if that is longer."""
 
 
 @dataclass(slots=True)
@@ -65,6 +69,7 @@ class Board:
         queue: Jobs that have not begun.
         tasks: Jobs of several steps that have begun.
         current: The job whose call to the driver runs now.
+        inside: What the driver's thread is in the driver for, and since when; None: it is not.
         order: The safe state is to be reached; None: nothing of the kind.
         unsafe: What failed of the last safe state.
         watchdog: When somebody must have kicked it; None: nobody need.
@@ -82,6 +87,7 @@ class Board:
         self.queue = JobQueue()
         self.tasks: list[Job] = []
         self.current: Job | None = None
+        self.inside: tuple[str, float] | None = None
         self.cancelling, self.asking = Aside(f"{spec.name}-cancel"), Aside(f"{spec.name}-progress")
         self.latch = Latch(spec.name)
         self._latch_file = latch_file
@@ -128,8 +134,8 @@ class Board:
         if link == "offline":
             return OfflineError(f"{name} is offline: {reason}; it is looked for every {self.spec.reconnect_most:g} s")
         if link == "fault":
-            kind = type(self.fault) if isinstance(self.fault, (DriverError, BadReplyError)) else InstrumentError
-            return kind(f"{name} is in fault: {reason}")
+            found = (kind for kind in (DriverError, BadReplyError) if isinstance(self.fault, kind))  # not a driver's own subclass
+            return next(found, InstrumentError)(f"{name} is in fault: {reason}")
         if link == "connecting" and now - self.states.since >= PATIENCE:
             return self.not_yet(now)
         return None
@@ -137,9 +143,8 @@ class Board:
     def not_yet(self, now: float) -> OfflineError:
         """Give the error of a call that has waited for the device to be connected, in vain."""
         why = f" ({self.states.reason})" if self.states.reason else ""
-        return OfflineError(
-            f"{self.spec.name} has been connecting for {now - self.states.since:.3g} s{why}; ask again when it is online"
-        )
+        cure = self.hang_text(now) or "ask again when it is online"
+        return OfflineError(f"{self.spec.name} has been connecting for {now - self.states.since:.3g} s{why}; {cure}")
 
     def expired(self, job: Job) -> BaseException:
         """Give the error of a job whose time was over before its turn came, and count it."""
@@ -150,9 +155,8 @@ class Board:
                 return self.not_yet(now)
             running = self.current or (self.tasks[0] if self.tasks else None)
             ahead = f" while {running.what} ran for {now - running.started:.3g} s" if running is not None else ""
-            return ExpiredError(
-                f"{job.what} waited its {job.limit:.3g} s in the queue{ahead} and was not executed; allow it more time"
-            )
+            cure = self.hang_text(now) or "allow it more time"
+            return ExpiredError(f"{job.what} waited its {job.limit:.3g} s in the queue{ahead} and was not executed; {cure}")
 
     def leave(self, job: Job, now: float) -> BaseException | None:
         """Give why a job must not go on; None: it may."""
@@ -174,11 +178,37 @@ class Board:
 
     # ---------------------------------------------------------------- telling (with the lock held)
 
+    def hangs_from(self) -> float | None:
+        """Give the time from which on the driver counts as one that hangs, unless it comes back before; None: it is free.
+
+        An action may last as long as it likes, until somebody has asked it to end.
+        """
+        job = self.current
+        if self.inside is None or (job is not None and job.action and not job.cancelled):
+            return None
+        since = self.inside[1] if job is None else max(self.inside[1], job.cancelled_at if job.action else 0.0)
+        return since + max(HANG, TIMEOUTS_OF_A_HANG * (self.spec.timeout or 0.0))
+
+    def hanging(self, now: float) -> dict[str, Any] | None:
+        """Give ``what`` of the driver has not come back for how many ``seconds``, the ``cure``, and all as ``text``; or None."""
+        when = self.hangs_from()
+        if self.inside is None or when is None or now < when:
+            return None
+        what, seconds = self.inside[0], now - self.inside[1]
+        cure = f"if it hangs, start the agent again: `agentlab restart {self.spec.name}` in a lab"
+        text = f"{what} has not come back from the driver for {seconds:.3g} s; {cure}"
+        return {"what": what, "seconds": seconds, "cure": cure, "text": text}
+
+    def hang_text(self, now: float) -> str:
+        """Give :meth:`hanging` in one line; empty: nothing hangs."""
+        found = self.hanging(now)
+        return "" if found is None else str(found["text"])
+
     def reason(self) -> str:
         """Give why it is not online, or not safe although it should be; empty."""
         if self.states.link == "online" and self.latch and self.unsafe and self.order is None:
             return f"could not be made safe: {'; '.join(self.unsafe)}"
-        return self.states.reason
+        return self.states.reason or (self.hang_text(self.clock()) if self.states.link != "online" else "")
 
     def working(self, now: float) -> Job | None:
         """Give the job that makes the instrument busy; None: nothing that lasts."""
@@ -198,9 +228,12 @@ class Board:
         if self.order is None:
             return None
         if self.states.link != "online":
-            return f"{self.states.link}: {self.states.reason or 'the device is not there'}; it is made safe when it is back"
+            why = self.states.reason or self.hang_text(now) or "the device is not there"
+            return f"{self.states.link}: {why}; it is made safe when it is back"
         job = self.current
         if job is not None and not job.safe:
             can = "it is being aborted" if self.table.has_abort else "its driver cannot abort it, so it must end by itself"
-            return f"{job.what} has been running for {now - job.started:.3g} s and {can}"
-        return "it is being made safe"
+            hangs = self.hanging(now)
+            cure = f"; {hangs['cure']}" if hangs is not None else ""
+            return f"{job.what} has been running for {now - job.started:.3g} s and {can}{cure}"
+        return self.hang_text(now) or "it is being made safe"

@@ -93,7 +93,7 @@ class Calls:
         def steps(hand: Hand) -> Steps:
             parameter, found = checked(hand)
             if tolerance is None:
-                yield from ramp(hand, parameter, found, board.book)
+                yield from ramp(hand, parameter, found, board.book, jump=forced)
                 return _as_set(parameter, found)
             return (yield from settle(hand, parameter, found, board.book, tolerance, timeout, answer.wanted, board.clock))
 
@@ -108,7 +108,7 @@ class Calls:
         long = parameter is None or parameter.step is not None or tolerance is not None
         job = Job(
             f"set {name} to {shown}", steps if long else once, put_at=board.clock(), client=client, limit=limit,
-            writes=not forced, token=token, long=long, answer=answer, target=name,
+            writes=not forced, token=token, long=long, answer=answer, target=name, forced=forced,
         )  # fmt: skip
         return self._put(job, urgent=forced)
 
@@ -138,8 +138,9 @@ class Calls:
         except Exception as error:  # noqa: BLE001 - a door: what the checks raise belongs to the caller
             return Answer.failed(error)
         job = Job(
-            name, work, put_at=board.clock(), client=client, limit=limit, writes=not reads, token=token, target=name, action=True
-        )
+            name, work, put_at=board.clock(), client=client, limit=limit, writes=not reads, token=token, target=name, action=True,
+            forced=forced,
+        )  # fmt: skip
         return self._put(job, urgent=forced)
 
     def refresh(self, client: Client = NOBODY, limit: float | None = None) -> Answer:
@@ -208,7 +209,7 @@ class Calls:
         with self._board.lock:
             for task in self._board.tasks:
                 if task is not job and task.target == name and task.writes:
-                    task.cancelled = task.cancelled or f"{job.client.label or 'the instrument'} has set {name} anew"
+                    task.cancel(f"{job.client.label or 'the instrument'} has set {name} anew", self._board.clock())
 
 
 def _readable(parameter: Parameter) -> None:

@@ -14,6 +14,9 @@ from agentlab.instruments.engine.hand import told
 from agentlab.instruments.engine.queue import Job
 from agentlab.instruments.engine.steps import has_safe_state
 
+LONGEST_REMINDER = 5.0
+"""Seconds between two questions to a call that does not end although it was asked to, at most."""
+
 
 class Emergency:
     """Orders the safe state of one instrument. Any thread; nothing here waits for the device.
@@ -50,18 +53,19 @@ class Emergency:
                 board.latch.set(reason, by, board.wall(now))
             refused = board.queue.withdraw(lambda job: job.writes) if latch else []
             for task in board.tasks:
-                if task.writes and not task.cancelled:
-                    task.cancelled = f"made safe: {reason}"  # the latch alone may be reset before the ramp has its turn
+                if task.target and not task.cancelled:  # an interlock's ramp, too: from the safe state it would go on with a jump
+                    task.cancel(f"made safe: {reason}", now)  # the latch alone may be reset before the ramp has its turn
                     task.next_time = now  # a ramp that waits for its next step ends at once
             running = self._to_abort()
             known = board.states.opened or bool(board.table.kind)
             wanted = not known or has_safe_state(board.spec, board.table)
             if wanted:
                 board.order = order = board.order or SafeOrder(reason, by)
+                order.answers = [one for one in order.answers if not one.over]  # an order may stand for days
                 if answer is not None:
-                    board.order.answers.append(answer)
+                    order.answers.append(answer)
             error = board.latch.refusal()
-            aborted = running is not None and board.table.has_abort
+            aborted = board.table.has_abort and (running is not None or board.current in self._aborting)
             told_now = {
                 "latched": bool(board.latch),
                 "aborted": aborted,
@@ -91,12 +95,12 @@ class Emergency:
         with self._board.lock:
             if self._board.current is not job or self._board.driver is None:
                 return
-            job.cancelled = why
+            job.cancel(why, self._board.clock())
             driver = self._board.driver
         self._cancel(job, driver, BRIEF)
 
     def remind(self) -> float | None:
-        """Ask again a call that was asked to end and has not; give when to do it next, or None.
+        """Ask again a call that was asked to end and has not; give when to do it next, ever more rarely, or None.
 
         A driver clears the mark when it begins an action, so that one that was set in that moment would be lost.
         """
@@ -107,7 +111,8 @@ class Emergency:
             if job is None or not job.cancelled or job.safe or driver is None:
                 return None
         self._cancel(job, driver, 0.0)
-        return board.clock() + BRIEF
+        now = board.clock()
+        return now + min(LONGEST_REMINDER, max(BRIEF, (now - job.cancelled_at) / 4))
 
     def abort_current(self) -> None:
         """End the call that runs by the driver's own means, for a shutdown."""
@@ -121,14 +126,19 @@ class Emergency:
         if job is None or job.safe or job in self._aborting:
             return None
         if job.action or job.writes:
-            job.cancelled = job.cancelled or "the instrument is made safe"
+            job.cancel("the instrument is made safe", self._board.clock())
         return job
 
     def _abort_soon(self, job: Job, driver: Driver) -> None:
         name = f"{self._board.spec.name}-abort"
         with self._board.lock:
             self._aborting.add(job)
-        threading.Thread(target=self._abort, args=(job, driver), name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._abort, args=(job, driver), name=name, daemon=True).start()
+        except RuntimeError:  # no more threads; the rest of the stop must not fail by it
+            self._log.exception("%s could not abort %s", self._board.spec.name, job.what)
+            with self._board.lock:
+                self._aborting.discard(job)
 
     def _abort(self, job: Job, driver: Driver) -> None:
         board = self._board

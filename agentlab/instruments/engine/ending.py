@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 
 from agentlab.errors import OfflineError
 from agentlab.instruments.engine.board import Board
@@ -30,9 +31,10 @@ def shut_down(board: Board, emergency: Emergency, log: logging.Logger) -> None:
 
 def wait_for_end(board: Board, threads: list[threading.Thread], timeout: float, log: logging.Logger) -> bool:
     """Wait until the threads have ended; False: one is stuck in the driver and was left behind, and its caller told so."""
+    until = time.monotonic() + timeout
     for thread in threads:
         if thread is not threading.current_thread():
-            thread.join(timeout)
+            thread.join(max(0.0, until - time.monotonic()))
     stuck = [thread.name for thread in threads if thread.is_alive()]
     if not stuck:
         return True

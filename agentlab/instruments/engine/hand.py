@@ -95,7 +95,10 @@ def is_gone(doubt: BaseException) -> bool:
 
 def told(error: BaseException) -> str:
     """Give an error in one line, with its type where the text does not tell enough."""
-    text = str(error).strip().split("\n", maxsplit=1)[0]
+    try:
+        text = str(error).strip().split("\n", maxsplit=1)[0]
+    except Exception:  # noqa: BLE001 - a door: an error of somebody's class that cannot even be told
+        text = ""
     if isinstance(error, AgentLabError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -26,6 +26,7 @@ from agentlab.instruments.engine.latch_file import LatchFile
 from agentlab.instruments.engine.owners import Owners
 from agentlab.instruments.engine.queue import NOBODY
 from agentlab.instruments.engine.safety import Safety
+from agentlab.instruments.engine.states import GONE
 from agentlab.instruments.engine.telling import described, status_of
 from agentlab.instruments.engine.watching import Watcher
 from agentlab.instruments.engine.worker import Worker
@@ -80,9 +81,11 @@ class Instrument:
         self._calls = Calls(board, self._watcher.by)
         self._safety = Safety(board, self._emergency, self._watcher, self._calls, self._tell, self._log)
         self._worker = Worker(
-            board, load=load, publish=self._publish, tell=self._tell, busy=busy, late=self._watcher.alarm, log=self._log
-        )
+            board, load=load, publish=self._publish, tell=self._tell, busy=busy, late=self._watcher.alarm, by=self._watcher.by,
+            log=self._log,
+        )  # fmt: skip
         self._threads: list[threading.Thread] = []
+        self._deaf: set[str] = set()
 
     @property
     def spec(self) -> InstrumentSpec:
@@ -108,6 +111,11 @@ class Instrument:
     def opened(self) -> bool:
         """Whether it was ever online; some drivers tell only then which parameters they have."""
         return self._board.states.opened
+
+    @property
+    def link(self) -> str:
+        """How the device can be reached: ``connecting``, ``online``, ``offline`` (also once it is closed) or ``fault``."""
+        return "offline" if self._board.closing else self._board.states.link
 
     # ---------------------------------------------------------------- life
 
@@ -187,14 +195,14 @@ class Instrument:
         """Answer when the device was online, so that all parameters are known; as any call it waits for that 5 s at most."""
         return self._calls.when_known(client, limit)
 
-    def cancel(self, client: Client = NOBODY, queued: bool = True) -> dict[str, Any]:
+    def cancel(self, client: Client = NOBODY, queued: bool = True) -> Answer:
         """End what runs, and what this client has in the queue. What others wait for stays.
 
-        A ramp, or a wait for a read-back, ends at once; an action is asked to, by its ``cancelled``.
+        A ramp, or a wait for a read-back, ends at once; an action is asked to, by its ``cancelled``, and may run on.
 
         Returns and raises what :func:`agentlab.instruments.engine.cancelling.cancel` says.
         """
-        done = cancel(self._board, self._emergency, client, queued=queued)
+        done = cancel(self._board, self._emergency, client, self._watcher.alarm, queued=queued)
         self._watcher.by(self._board.clock())  # it asks again what does not end
         return done
 
@@ -289,9 +297,21 @@ class Instrument:
 
     def _publish(self, reading: Reading) -> None:
         with self._publishing:  # two threads publish, and the numbers are to come in order
-            self._on_reading(self._board.book.publish(reading))
+            numbered = self._board.book.publish(reading, gone=self.link in GONE)
+            self._say("a reading", self._on_reading, numbered)
 
     def _tell(self) -> None:
         with self._telling:  # whoever is told last is told the latest
-            self._on_change(self.status())
+            self._say("a change", self._on_change, self.status())
         self._watcher.by(self._board.clock())
+
+    def _say(self, what: str, listener: Callable[[Any], object], value: Any) -> None:
+        """Tell who listens. What that raises is no error of the driver's, and must not end what its threads are doing."""
+        try:
+            listener(value)
+        except Exception:  # noqa: BLE001 - a door: foreign code
+            if what not in self._deaf:  # told once: readings come ten times a second
+                self._deaf.add(what)
+                self._log.exception("%s could not tell of %s", self.spec.name, what)
+        else:
+            self._deaf.discard(what)

@@ -5,16 +5,18 @@ stale, bad, missing, of another unit or not comparable.
 
 The grammar, with spaces wherever one likes::
 
-    rule       condition { "and" condition | "or" condition } "->" what
+    rule       condition { "and" condition | "or" condition } [ "," "max_age" time ] "->" what
     condition  instrument.parameter ( > | >= | < | <= | == | != ) value
     value      a number with or without a unit, true, false, on, off, a bare word, or a 'text in quotes'
+    time       a number of seconds, or one with a unit: 10 s
     what       instrument.safe()  |  instrument.action()  |  instrument.parameter = value
 
-``and`` and ``or`` do not stand in one rule: write two rules instead.
+``and`` and ``or`` do not stand in one rule: write two rules instead. ``max_age`` holds for all readings of its rule.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator
@@ -22,8 +24,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentlab.errors import DriverError, UnitError
-from agentlab.instruments.model.reading import Reading, value_text
+from agentlab.instruments.model.reading import STALE_PERIODS, Reading, value_text
 from agentlab.instruments.model.units import convert, parse_quantity
+from agentlab.instruments.model.values import shown
+
+LEAST_AGE = 2.0
+"""Seconds after which a reading is no knowledge any more, at least, where the rule does not say it."""
+LONGEST_AGE = 86400.0
+"""Seconds; a rule that believes older readings protects nothing."""
+_TIMES = {"": 1.0, "s": 1.0, "min": 60.0, "h": 3600.0}  # nobody need load pint for these
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
@@ -37,6 +46,7 @@ _NAME = r"[A-Za-z_][\w-]*"
 _PLACE = re.compile(rf"({_NAME})\.({_NAME}(?:\.{_NAME})*)")
 _OPERATOR = re.compile(r">=|<=|==|!=|>|<")
 _JOIN = re.compile(r"\b(and|or)\b")
+_AGE = re.compile(r"(?:\s*,\s*|\s+)max_age(?![\w.-])")  # a parameter may have that name: it stands behind a dot
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 _CALL = re.compile(r"\(\s*\)\s*$")
 _SET = re.compile(r"=(?!=)")
@@ -106,6 +116,7 @@ class Rule:
         what: ``safe``, an action's name, or the parameter that is set.
         value: What the parameter is set to; None: it is no set.
         sets: Whether a parameter is set.
+        max_age: Seconds that a reading of its conditions may be old; None: three poll periods, and 2 s at least.
     """
 
     text: str
@@ -115,53 +126,30 @@ class Rule:
     what: str
     value: Any = None
     sets: bool = False
-
-    @property
-    def source(self) -> str:
-        """The instrument of the first condition."""
-        return self.conditions[0].source
-
-    @property
-    def parameter(self) -> str:
-        """The parameter of the first condition."""
-        return self.conditions[0].parameter
-
-    @property
-    def op(self) -> str:
-        """How the first condition compares."""
-        return self.conditions[0].op
-
-    @property
-    def threshold(self) -> Any:
-        """What the first condition compares with."""
-        return self.conditions[0].threshold
-
-    @property
-    def unit(self) -> str:
-        """The unit of the first condition's threshold; empty: the parameter's own."""
-        return self.conditions[0].unit
+    max_age: float | None = None
 
     @property
     def latches(self) -> bool:
         """Whether it demands the safe state, which is latched."""
         return self.what == "safe" and not self.sets
 
+    def age(self, poll: float) -> float:
+        """Give how many seconds old a reading of a parameter may be that is read every `poll` seconds (0: nobody knows)."""
+        return max(LEAST_AGE, STALE_PERIODS * poll) if self.max_age is None else self.max_age
+
     def sources(self) -> set[tuple[str, str]]:
         """Give the instruments and parameters that it reads."""
         return {(one.source, one.parameter) for one in self.conditions}
-
-    def violated(self, reading: Reading | None, now: float, max_age: float) -> str:
-        """Give why the rule is violated by one reading, for a rule of one condition; empty: it is not. See :class:`Condition`."""
-        return self.violated_by(lambda _source, _parameter: (reading, max_age), now)
 
     def violated_by(self, look: Callable[[str, str], tuple[Reading | None, float]], now: float) -> str:
         """Give why the rule is violated; empty: it is not.
 
         Args:
-            look: Gives the last reading of an instrument's parameter, and how many seconds one stays knowledge.
+            look: Gives the last reading of an instrument's parameter, and the seconds between two of them.
             now: Seconds since 1970.
         """
-        reasons = [one.violated((found := look(one.source, one.parameter))[0], now, found[1]) for one in self.conditions]
+        found = ((one, *look(one.source, one.parameter)) for one in self.conditions)
+        reasons = [one.violated(reading, now, self.age(poll)) for one, reading, poll in found]
         if self.join == "and" and not all(reasons):
             return ""
         return "; ".join(reason for reason in reasons if reason)
@@ -176,18 +164,64 @@ def parse_interlock(text: str) -> Rule:
     Raises:
         DriverError: it is none; the message tells the place, counted from 1.
     """
-    masked = _QUOTED.sub(lambda found: "'" + "x" * (len(found[0]) - 2) + "'", text)  # what is quoted is no syntax
+    if not isinstance(text, str):
+        raise DriverError(f"an interlock is a text such as 'stage.temperature > 320 K -> heater.safe()', not {shown(text)}")
+    masked = _masked(text)
     arrow = masked.find("->")
     if arrow < 0:
         raise _wrong(text, len(text), "an arrow and what to do, such as '-> heater.safe()'")
+    stop, max_age = _age(text, masked, arrow)
     conditions, join = [], ""
-    for start, end, word in _parts(masked, arrow):
+    for start, end, word in _parts(masked, stop):
         if join and word and word != join:
             raise _wrong(text, end, f"{join!r} again: 'and' and 'or' do not stand in one rule, write two")
         join = join or word
         conditions.append(_condition(text, masked, start, end))
     target, what, value, sets = _deed(text, arrow + 2)
-    return Rule(text.strip(), tuple(conditions), join or "or", target, what, value, sets)
+    return Rule(text.strip(), tuple(conditions), join or "or", target, what, value, sets, max_age)
+
+
+def interlock_text(when: str, then: str, max_age: float | str | None = None) -> str:
+    """Give a rule as one text that is said in parts.
+
+    Args:
+        when: The conditions.
+        then: What is done.
+        max_age: How old a reading may be: seconds, or a text with a unit; None: the rule does not say.
+
+    Raises:
+        DriverError: an arrow, or a second age, stands in the parts.
+    """
+    for part, said in (("when", when), ("then", then)):
+        if "->" in _masked(said):
+            raise DriverError(f"found an arrow in {part}: {said!r}; the conditions stand in when, what is done in then")
+    if max_age is not None and _AGE.search(_masked(when)):
+        raise DriverError(f"found max_age in when, {when!r}, and beside it; take one of them away")
+    age = "" if max_age is None else f", max_age {value_text(max_age)}{'' if isinstance(max_age, str) else ' s'}"
+    return f"{when.strip()}{age} -> {then.strip()}"
+
+
+def _masked(text: str) -> str:
+    return _QUOTED.sub(lambda found: "'" + "x" * (len(found[0]) - 2) + "'", text)  # what is quoted is no syntax
+
+
+def _age(text: str, masked: str, arrow: int) -> tuple[int, float | None]:
+    """Give where the conditions end, and the age of readings that is said behind them."""
+    found = _AGE.search(masked, 0, arrow)
+    if found is None:
+        return arrow, None
+    if (other := _JOIN.search(masked, found.end(), arrow) or _AGE.search(masked, found.end(), arrow)) is not None:
+        raise _wrong(text, other.start(), "the arrow: max_age stands once, behind the conditions, and holds for all of them")
+    written = text[found.end() : arrow].strip()
+    try:
+        value, unit = parse_quantity(written)
+        seconds = value * _TIMES[unit] if unit in _TIMES else float(convert(value, unit, "s"))
+    except UnitError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_AGE:
+        wanted = f"a time above 0, at most {LONGEST_AGE:g} s, such as '10 s', not {written!r}"
+        raise _wrong(text, found.end() + 1, wanted)
+    return found.start(), seconds
 
 
 def _parts(masked: str, stop: int) -> Iterator[tuple[int, int, str]]:

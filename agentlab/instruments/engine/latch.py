@@ -50,15 +50,6 @@ class Latch:
     def __bool__(self) -> bool:
         return self._first is not None
 
-    def check(self) -> None:
-        """Do nothing while it is not set.
-
-        Raises:
-            LatchedError: it is set.
-        """
-        if (error := self.refusal()) is not None:
-            raise error
-
     def refusal(self) -> LatchedError | None:
         """Give the error that a write gets now; None: it may write."""
         found = self._first

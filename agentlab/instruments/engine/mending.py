@@ -124,6 +124,18 @@ class Mender:
             board.states.move("doubted", board.clock(), told(doubt))
         self._backoff.again(board.clock())
 
+    def mended(self) -> bool:
+        """Try once to bring the session back into order, for the last orders to the device; tell whether it is."""
+        assert self.hand is not None
+        try:
+            with self._busy():
+                self.hand.driver.recover()
+        except BaseException as error:  # noqa: BLE001 - a door: the driver is closed all the same
+            self._log.warning("%s cannot be made safe before it is closed: %s", self._board.spec.name, told(translated(error)))
+            return False
+        self.hand.settled()
+        return True
+
     def _answers_rightly(self) -> bool:
         assert self.hand is not None
         try:

@@ -45,6 +45,7 @@ class Owners:
             answer.fail(error)
         else:
             if isinstance(got, Grant):
+                self.happened()  # the last owner's safe state is ordered before the next one may write
                 answer.give(_proof(got))
                 self._log.info("%s is owned by %s%s", board.spec.name, client.label, f": {reason}" if reason else "")
         self._by(board.ownership.next_time())

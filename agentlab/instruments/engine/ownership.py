@@ -20,6 +20,8 @@ __all__ = ["Client", "Grant", "Holding", "Lost", "Ownership", "Waited"]
 
 LONGEST_LEASE = 366 * 86400.0
 """Seconds; more is a slip."""
+MOST_IN_ROW = 1000
+"""Clients that wait for one instrument; who asks again and again does not wait for answers."""
 
 
 class Ownership:
@@ -80,7 +82,7 @@ class Ownership:
             tag: Comes back in the ticket.
 
         Raises:
-            LockedError: somebody else has it, and there is no time to wait.
+            LockedError: somebody else has it, and there is no time to wait, or too many wait already.
             ValueError: the lease or the timeout is no time.
         """
         lasting = self._lease if lease is None else _lease(lease)
@@ -100,7 +102,7 @@ class Ownership:
                 held.reason = reason or held.reason
                 held.until = max(held.until, now + held.lease)
                 return Grant(held.token, held.lease, again=True)
-            if timeout == 0:
+            if timeout == 0 or len(self._row) >= MOST_IN_ROW:
                 raise self._refusal(held, now)
             ticket = Ticket(client, lasting, reason, now + timeout, tag)
             self._row.append(ticket)

@@ -74,7 +74,7 @@ class Book:
         self._last: dict[str, Reading] = {}
         self._numbers: dict[str, int] = {}
         self._sets: dict[str, Any] = {}
-        self._stale: set[str] = set()
+        self._stale: dict[str, bool] = {}
 
     def note(self, name: str, value: Any, unit: str, when: float) -> Reading:
         """Note what the device said when it was asked, and give it as a reading; it is not one that is published."""
@@ -88,16 +88,16 @@ class Book:
         if reading.quality != "stale":
             self._came[reading.name] = reading.timestamp if self._clock is None else self._clock()
 
-    def publish(self, reading: Reading) -> Reading:
-        """Note a reading that is published, and give it with its number."""
+    def publish(self, reading: Reading, *, gone: bool = False) -> Reading:
+        """Note a reading that is published, and give it with its number; `gone`: the device cannot be asked now."""
         with self._lock:
             number = self._numbers[reading.name] = self._numbers.get(reading.name, 0) + 1
             numbered = dataclasses.replace(reading, sequence=number)
             self._keep(numbered)
             if reading.quality == "stale":
-                self._stale.add(reading.name)
+                self._stale[reading.name] = gone
             else:
-                self._stale.discard(reading.name)
+                self._stale.pop(reading.name, None)
         return numbered
 
     def note_set(self, name: str, value: Any, unit: str = "", when: float = 0.0) -> None:
@@ -116,10 +116,6 @@ class Book:
     def last_set(self, name: str) -> Any:
         """Give what a parameter was set to last; None: it was not."""
         return self._sets.get(name)
-
-    def last(self, name: str) -> Reading | None:
-        """Give the last reading of a parameter as it was; None: there is none."""
-        return self._last.get(name)
 
     def snapshot(self, now: float, polls: Mapping[str, float], *, online: bool) -> dict[str, Reading]:
         """Give the last reading of each parameter that was ever read, as it is to be taken now.
@@ -142,6 +138,8 @@ class Book:
     def to_tell(self, names: Mapping[str, float], now: float, *, online: bool) -> list[Reading]:
         """Give what is to be published of parameters that have just grown stale, each once until it is read again.
 
+        What was told to be old is told once more when the device is gone: that is another matter for those who watch it.
+
         Args:
             names: The poll periods of the parameters.
             now: By the clock.
@@ -151,7 +149,8 @@ class Book:
             found = []
             for name, period in names.items():
                 reading = self._last.get(name)
-                if reading is None or name in self._stale or reading.quality == "bad":
+                told = name in self._stale if online else self._stale.get(name, False)
+                if reading is None or told or reading.quality == "bad":
                     continue
                 if not online or now - self._came.get(name, now) > STALE_PERIODS * period:
                     found.append(_stale(reading))

@@ -32,10 +32,14 @@ class Job:
         long: Whether `work` gives a generator that lets other jobs in between.
         answer: Where its result goes.
         cancelled: Why it must not go on; empty: it may.
+        cancelled_at: Since when.
+        over: Whether it has come to its end, however.
+        at_end: What is called then, in the driver's thread.
         target: The parameter that it is about, or the action that it runs.
         action: Whether it is an action.
         safe: Whether it brings the safe state.
         poll: Whether the instrument asks for it by itself.
+        forced: Whether an interlock's rule demands it: nobody cancels that.
         started: When it began.
         steps: The generator of a long job that has begun.
         next_time: When its next step is due.
@@ -43,8 +47,8 @@ class Job:
     """
 
     __slots__ = (
-        "action", "answer", "cancelled", "client", "deadline", "limit", "long", "next_time", "poll", "progress", "put_at",
-        "safe", "started", "steps", "target", "token", "what", "work", "writes",
+        "action", "answer", "at_end", "cancelled", "cancelled_at", "client", "deadline", "forced", "limit", "long", "next_time",
+        "over", "poll", "progress", "put_at", "safe", "started", "steps", "target", "token", "what", "work", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -63,16 +67,25 @@ class Job:
         action: bool = False,
         safe: bool = False,
         poll: bool = False,
+        forced: bool = False,
     ) -> None:
         self.what, self.work, self.client, self.put_at, self.limit = what, work, client, put_at, limit
         self.deadline = None if limit is None else put_at + limit
         self.writes, self.token, self.long, self.answer, self.target = writes, token, long, answer, target
-        self.action, self.safe, self.poll = action, safe, poll
+        self.action, self.safe, self.poll, self.forced = action, safe, poll, forced
         self.cancelled = ""
+        self.cancelled_at = 0.0
+        self.over = False
+        self.at_end: list[Callable[[], object]] = []
         self.started = 0.0
         self.steps: Any = None
         self.next_time = 0.0
         self.progress: float | None = None
+
+    def cancel(self, why: str, now: float) -> None:
+        """Say that it must not go on; the first reason stays."""
+        if not self.cancelled:
+            self.cancelled, self.cancelled_at = why, now
 
     def __repr__(self) -> str:
         return f"<job {self.what!r} of {self.client.label or 'the instrument'}>"

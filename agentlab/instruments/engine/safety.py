@@ -15,6 +15,9 @@ from agentlab.instruments.engine.emergency import Emergency
 from agentlab.instruments.engine.interlocks import Rule
 from agentlab.instruments.engine.watching import Watcher
 
+SAME_STORY = 10.0
+"""Seconds; a rule that is carried out again within them is violated still."""
+
 
 class Safety:
     """The safe state of one instrument, its latch and its watchdog.
@@ -39,6 +42,8 @@ class Safety:
     ) -> None:
         self._board, self._emergency, self._watcher = board, emergency, watcher
         self._calls, self._tell, self._log = calls, tell, log
+        self._carrying_out: dict[str, Answer] = {}
+        self._enforced: dict[str, float] = {}
 
     def safe(self, client: Client) -> Answer:
         """Bring it into its safe state once; the answer comes when that is done, or as an error when it cannot be now."""
@@ -60,21 +65,31 @@ class Safety:
                 now = board.clock()
                 pending, state, failed = board.pending(now), board.shown(now), "; ".join(board.unsafe)
             answer.give({**first, "pending": pending or failed or None, "state": state})
+            done.give(None)  # whoever carries out the order need not keep it for somebody who has been told
 
         self._watcher.alarm(board.clock() + seconds, tell)
         done.start(lambda _result, _error: tell())
         return answer
 
     def enforce(self, rule: Rule, reason: str) -> dict[str, Any] | Answer:
-        """Carry out an interlock's rule, whoever owns the instrument and whether it is latched or not."""
+        """Carry out an interlock's rule, whoever owns the instrument and whether it is latched or not; once at a time."""
         by = f"interlock {rule.text}"
         if rule.latches:
             return self._emergency.order(reason, by, latch=True)
-        self._log.warning("%s: %s: %s", self._board.spec.name, by, reason)
-        client = Client("", by)
+        earlier = self._carrying_out.get(rule.text)
+        if earlier is not None and not earlier.over:
+            return {"pending": f"{by} is being carried out"}  # behind a call that hangs they would grow in number for ever
+        now = self._board.clock()
+        again = now - self._enforced.get(rule.text, -SAME_STORY) < SAME_STORY  # told once, however long it is violated
+        self._enforced[rule.text] = now
+        self._log.log(logging.DEBUG if again else logging.WARNING, "%s: %s: %s", self._board.spec.name, by, reason)
+        client = Client(f"\0{by}", by)  # no client is called so: a ramp of somebody without a name is another's
         if rule.sets:
-            return self._calls.set(rule.what, rule.value, client, None, forced=True)
-        return self._calls.call(rule.what, (), {}, client, None, forced=True)
+            answer = self._calls.set(rule.what, rule.value, client, None, forced=True)
+        else:
+            answer = self._calls.call(rule.what, (), {}, client, None, forced=True)
+        self._carrying_out[rule.text] = answer
+        return answer
 
     def reset(self, client: Client) -> dict[str, Any]:
         """Let go of the latch, and stop the watchdog until the next kick or write."""

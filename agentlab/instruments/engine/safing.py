@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from agentlab.errors import InstrumentError
 from agentlab.instruments.engine.board import Board, SafeOrder
@@ -71,22 +72,24 @@ class SafeWork:
                 return
             board.order = None
             board.unsafe = failed or []
+            answers = _taken(order)
         order.logged.wait(LOGGED)
         if failed:
             text = f"{board.spec.name} could not be made safe: {'; '.join(failed)}"
             self._log.error("%s", text)
-            _answer(order, InstrumentError(text))
         else:
             self._log.warning("%s is in its safe state: %s", board.spec.name, order.reason)
-            _answer(order, None)
+        for answer in answers:
+            answer.fail(InstrumentError(text)) if failed else answer.give(None)
 
     def gone(self, error: BaseException) -> None:
         """Tell those who wait for it that the device is not there. The order stands until it is back."""
         self.job = None
         with self._board.lock:
             order = self._board.order
-        if order is not None:
-            _answer(order, error)
+            answers = _taken(order)
+        for answer in answers:
+            answer.fail(error)
 
     def last(self, hand: Hand) -> None:
         """Make it safe before the driver is closed, waiting for it here."""
@@ -109,7 +112,9 @@ class SafeWork:
             self._log.error("%s could not be made safe when it was closed: %s", board.spec.name, "; ".join(failed))
 
 
-def _answer(order: SafeOrder, error: BaseException | None) -> None:
+def _taken(order: SafeOrder | None) -> list[Any]:
+    """Give those who wait for an order, each once; with the board's lock held, as others join them."""
+    if order is None:
+        return []
     answers, order.answers = order.answers, []
-    for answer in answers:
-        answer.give(None) if error is None else answer.fail(error)
+    return answers

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 STATES = ("connecting", "online", "busy", "offline", "fault", "safe")
 """All that :meth:`States.shown` gives."""
+GONE = frozenset({"offline", "fault"})
+"""Links of a device that cannot be asked, however fresh its last readings are."""
 
 _TABLE = {
     ("connecting", "opened"): "online",
@@ -85,7 +87,7 @@ class Backoff:
         most: Seconds.
     """
 
-    __slots__ = ("_delay", "_first", "_most", "next_time", "tries")
+    __slots__ = ("_delay", "_first", "_most", "next_time")
 
     def __init__(self, first: float = 0.1, most: float = 1.0) -> None:
         self._first, self._most = first, max(first, most)
@@ -95,11 +97,9 @@ class Backoff:
         """Begin anew: the next attempt is due at once."""
         self._delay = self._first
         self.next_time = now
-        self.tries = 0
 
     def failed(self, now: float) -> float:
         """Note an attempt that failed; give when the next is due."""
-        self.tries += 1
         self.next_time = now + self._delay
         self._delay = min(self._most, 2 * self._delay)
         return self.next_time

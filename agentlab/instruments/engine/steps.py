@@ -7,11 +7,12 @@ call's result. What the thread refuses it (the owner is gone, the latch is set) 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from typing import Any
 
-from agentlab.errors import DeviceTimeoutError, DriverError, InstrumentError, LimitError, OfflineError
+from agentlab.errors import BadReplyError, DeviceTimeoutError, DriverError, InstrumentError, LimitError, OfflineError
 from agentlab.instruments.engine.hand import Hand, told
 from agentlab.instruments.engine.polling import Book
 from agentlab.instruments.model.parameter import Parameter
@@ -25,7 +26,7 @@ LONGEST_LOOK, SHORTEST_LOOK = 0.5, 0.02
 """Seconds between two looks at a value that is waited for."""
 
 
-def ramp(hand: Hand, parameter: Parameter, value: Any, book: Book, share: float = 1.0) -> Steps:
+def ramp(hand: Hand, parameter: Parameter, value: Any, book: Book, share: float = 1.0, *, jump: bool = False) -> Steps:
     """Set a parameter in steps no larger than its ``step``, ``delay`` seconds apart.
 
     Args:
@@ -34,16 +35,37 @@ def ramp(hand: Hand, parameter: Parameter, value: Any, book: Book, share: float 
         value: Where to go, checked.
         book: Where the last value that was set is noted.
         share: Which part of the whole call it is, for the progress.
+        jump: Set it at once where nobody knows where the way begins, or it is endless: a safe state must be reached.
+
+    Raises:
+        BadReplyError: it reads what is no number, so nobody knows where to begin.
     """
     way = [value]
     if parameter.step is not None:
-        start = hand.read(parameter) if parameter.readable else book.last_set(parameter.name)
-        way = parameter.ramp(start, value)
+        try:
+            way = parameter.ramp(_start(hand, parameter, book), value)
+        except OfflineError:
+            raise
+        except Exception:
+            if not jump:
+                raise
+            if hand.doubt is not None:
+                yield 0.0, None  # the thread sees to the session before it is set
     for number, one in enumerate(way, start=1):
         hand.write(parameter.name, one)
         book.note_set(parameter.name, one, parameter.unit, time.time())
         if number < len(way):
             yield parameter.delay, share * number / len(way)
+
+
+def _start(hand: Hand, parameter: Parameter, book: Book) -> Any:
+    """Give where a ramp begins; None: it cannot be read and was never set."""
+    if not parameter.readable:
+        return book.last_set(parameter.name)
+    start = hand.read(parameter)
+    if isinstance(start, float) and not math.isfinite(start):
+        raise BadReplyError(f"{parameter.name} reads {start:g}, so nobody knows where its ramp would begin; nothing was set")
+    return start
 
 
 def settle(
@@ -160,7 +182,7 @@ def _orders(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> list[
         return [("", "safe()", _once(hand.safe))]
     if isinstance(safe, dict):
         sets = [(table.parameter(name), value) for name, value in safe.items()]
-        return [(p.name, f"{p.name} = {value!r}", ramp(hand, p, p.check(value), book)) for p, value in sets]
+        return [(p.name, f"{p.name} = {value!r}", ramp(hand, p, p.check(value), book, jump=True)) for p, value in sets]
     actions = [safe] if isinstance(safe, str) else list(safe)  # type: ignore[arg-type]
     return [("", f"{name}()", _once(hand.call, _action(table, name), (), {})) for name in actions]
 

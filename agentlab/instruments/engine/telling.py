@@ -20,6 +20,7 @@ def status_of(board: Board) -> dict[str, Any]:
         lasts, and of it ``client``, ``elapsed`` (seconds) and ``progress`` (0 to 1, or None); ``owner``: a label, or empty;
         ``queue``: what waits; ``latch``: why it is latched, or None; ``safe``: ``pending`` (why it is not safe yet) and
         ``failed``;
+        ``hangs``: None, or of a driver that does not come back ``what``, ``seconds``, ``cure``, and all in one line as ``text``;
         ``identity``; ``polls``: seconds by parameter; ``errors``: counts, and the ``last`` as text; ``watchdog``: seconds left.
     """
     with board.lock:
@@ -39,6 +40,7 @@ def status_of(board: Board) -> dict[str, Any]:
             "queue": board.queue.waiting(now),
             "latch": board.latch.info(),
             "safe": {"pending": board.pending(now), "failed": list(board.unsafe)},
+            "hangs": board.hanging(now),
             "identity": board.identity,
             "polls": dict(board.polls),
             "errors": {**board.counts, "last": board.last_error},

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from agentlab.instruments.engine.board import PATIENCE, Board
 from agentlab.instruments.engine.emergency import Emergency
+from agentlab.instruments.engine.states import GONE
 from agentlab.instruments.model.reading import Reading
 
 LEAST_PAUSE, LONGEST_PAUSE = 0.005, 3600.0
 """Seconds; bounds for what a wrong time could cost."""
+MOST_WARNED = 100
+"""Calls that are remembered as slow ones."""
 
 
 class Watcher:
@@ -48,6 +52,8 @@ class Watcher:
         self._again = True
         self._closed = False
         self._alarms: list[tuple[float, Callable[[], object]]] = []
+        self._told_of: tuple[str, float] | None = None
+        self._warned_of: deque[str] = deque(maxlen=MOST_WARNED)
 
     def by(self, when: float | None) -> None:
         """Say that something is to be looked at by then, in seconds of the board's clock; None: nothing. Any thread.
@@ -102,7 +108,7 @@ class Watcher:
         self._expire()
         self._watchdog()
         self._grown_stale()
-        times = [self._ring(), board.ownership.next_time(), self._emergency.remind(), self._next_stale()]
+        times = [self._ring(), board.ownership.next_time(), self._emergency.remind(), self._next_stale(), self._hang()]
         with board.lock:
             times += [board.queue.next_deadline(), board.watchdog]
             first = board.queue.first_put() if board.states.link == "connecting" else None
@@ -130,6 +136,25 @@ class Watcher:
         if due:
             self._emergency.order(f"nobody kicked it for {board.spec.watchdog:g} s", "the watchdog", latch=True)
 
+    def _hang(self) -> float | None:
+        """Tell once of a driver that does not come back; give when it would be one."""
+        board = self._board
+        with board.lock:
+            now, inside, when = board.clock(), board.inside, board.hangs_from()
+            if when is None or inside == self._told_of:
+                return None
+            text = board.hang_text(now)
+            if not text:
+                return when
+            self._told_of = inside
+        what = "" if inside is None else inside[0]
+        level = logging.DEBUG if what in self._warned_of else logging.WARNING  # what is slow each time is told once
+        if what not in self._warned_of:
+            self._warned_of.append(what)
+        self._log.log(level, "%s: %s", board.spec.name, text)
+        self._tell()
+        return None
+
     def _ring(self) -> float | None:
         """Do what is due, and give when the next alarm is."""
         now = self._board.clock()
@@ -143,13 +168,13 @@ class Watcher:
 
     def _grown_stale(self) -> None:
         board = self._board
-        if board.polls and board.states.link == "online":
+        if board.polls and board.states.link not in GONE:  # a driver that hangs while it mends its session is not online
             for reading in board.book.to_tell(board.polls, board.clock(), online=True):
                 self._publish(reading)
 
     def _next_stale(self) -> float | None:
         board = self._board
-        if not board.polls or board.states.link != "online":
+        if not board.polls or board.states.link in GONE:
             return None
         when = board.book.next_stale(board.polls)
         return None if when is None else when + LEAST_PAUSE

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from agentlab.errors import BadReplyError, CancelledCallError, DeviceTimeoutError, ExpiredError, OfflineError
+from agentlab.errors import BadReplyError, CancelledCallError, DeviceTimeoutError, ExpiredError, InstrumentError, OfflineError
 from agentlab.instruments.drivers.driver import Driver
 from agentlab.instruments.engine.board import Board
 from agentlab.instruments.engine.hand import Hand, told
@@ -16,17 +16,14 @@ from agentlab.instruments.engine.mending import Mender
 from agentlab.instruments.engine.poller import Poller
 from agentlab.instruments.engine.queue import Job
 from agentlab.instruments.engine.safing import SafeWork
+from agentlab.instruments.engine.silence import Late, Silences
 from agentlab.instruments.model.reading import Reading
 from agentlab.instruments.model.spec import InstrumentSpec
 
-SILENCE_HELD = 0.25
-"""Seconds for which the error of a device that did not answer is held back: by then it is mostly known whether it is there."""
 CANCEL_HELD = 1.0
 """Seconds to wait for the driver's own cancel to come back, before its next call."""
 LONGEST_PAUSE = 3600.0
 """Seconds; no operating system waits for as long as somebody may write."""
-Late = Callable[[float, Callable[[], object]], None]
-"""Calls something at a time of the board's clock, in another thread."""
 
 
 class Worker:
@@ -39,6 +36,7 @@ class Worker:
         tell: Is called when the state, or what is under way, has changed.
         busy: Entered while the driver runs.
         late: Calls something later, while this thread may be in a call.
+        by: Is told when somebody is to look whether this thread is still in the driver.
         log: Where changes are told.
     """
 
@@ -51,15 +49,17 @@ class Worker:
         tell: Callable[[], None],
         busy: Callable[[], AbstractContextManager[Any]],
         late: Late,
+        by: Callable[[float | None], None],
         log: logging.Logger,
     ) -> None:
         self._board, self._tell, self._busy, self._log = board, tell, busy, log
         self._mender = Mender(board, load, busy, log)
         self._poller = Poller(board, publish, log)
         self._safe = SafeWork(board, log)
-        self._late: Late = late
-        self._told_late: list[tuple[Job, BaseException]] = []
+        self._silences = Silences(board, late)
+        self._by = by
         self._tasks_turn = False
+        self._was_online = False  # before the last turn: what ended its call for a shutdown may have broken the session
 
     def run(self) -> None:
         """Serve until the board is closing; then make the device safe and let go of it. The thread's main function."""
@@ -67,11 +67,26 @@ class Worker:
             while not self._board.closing:
                 try:
                     self._turn()
-                except BaseException:  # noqa: BLE001 - a door: no mistake of ours may leave the instrument without its thread
+                except BaseException as error:  # noqa: BLE001 - a door: no mistake of ours may leave the device without its thread
                     self._log.exception("%s: a turn of the driver's thread failed", self._board.spec.name)
+                    self._give_up(error)
                     time.sleep(0.1)  # whatever it is, it must not eat a processor
         finally:
             self._end()
+
+    def _give_up(self, error: BaseException) -> None:
+        """Leave the job of a turn that failed: whoever asked for it is told, and nobody takes it for running."""
+        board = self._board
+        with board.lock:
+            job, board.current = board.current, None
+            board.tasks = [task for task in board.tasks if task is not job]
+        if job is None:
+            return
+        if job.safe:
+            self._safe.job = None  # its order stands, and is carried out anew
+        elif job.answer is not None:
+            job.answer.fail(InstrumentError(f"{job.what} could not be carried out: {told(error)}"))
+        self._ended(job)
 
     def _turn(self) -> None:
         board = self._board
@@ -81,7 +96,7 @@ class Worker:
             if board.states.link != "online":
                 when = self._mender.next_try()
                 if when is None or when > now:
-                    board.lock.wait(None if when is None else when - now)
+                    board.lock.wait(None if when is None else min(LONGEST_PAUSE, when - now))
                     return
                 job = None
             else:
@@ -93,6 +108,7 @@ class Worker:
                 if job is not None:
                     job.started = job.started or now
                 board.current = job
+            self._was_online = job is not None
         for one in late:
             one.answer.fail(board.expired(one))
         if job is not None:
@@ -104,12 +120,14 @@ class Worker:
 
     def _connect(self) -> None:
         before = self._board.states.link
-        if self._mender.try_again():
+        with self._inside("the attempt to connect"):
+            connected = self._mender.try_again()
+        if connected:
             self._poller.begin()
             self._safe.order_again()
         elif self._board.states.link != before:
             self._gone()
-        self._tell_late()
+        self._silences.tell(self._mender.why)
         self._tell()
 
     def _gone(self) -> None:
@@ -125,6 +143,7 @@ class Worker:
         for job in jobs:
             _close(job)
             job.answer.fail(error)
+            self._ended(job)
         self._safe.gone(error)
         self._poller.went_away()
 
@@ -174,13 +193,27 @@ class Worker:
                 self._tell()
             board.cancelling.settle(CANCEL_HELD)  # what was to end the last call is not to end this one
             try:
-                with self._busy():
+                with self._busy(), self._inside(job.what):
                     over, result = self._advance(job, hand)
             except BaseException as caught:  # noqa: BLE001 - a door: what a driver raises belongs to whoever asked
                 error = caught
         else:
             _close(job)
         self._finish(job, over or error is not None, result, error, hand.settled())
+
+    @contextmanager
+    def _inside(self, what: str) -> Iterator[None]:
+        """Around what is foreign code: it may never come back."""
+        board = self._board
+        with board.lock:
+            board.inside = what, board.clock()
+            when = board.hangs_from()
+        self._by(when)
+        try:
+            yield
+        finally:
+            with board.lock:
+                board.inside = None
 
     def _advance(self, job: Job, hand: Hand) -> tuple[bool, Any]:
         """Do a job, or its next step; give whether it is over, and its result."""
@@ -211,10 +244,19 @@ class Worker:
                 board.tasks.append(job)
         if over:
             self._answer(job, result, error, doubt)
+            self._ended(job)
         if doubt is not None:
             self._see_to(doubt)
         if doubt is not None or (over and (job.action or job.long)):
             self._tell()
+
+    def _ended(self, job: Job) -> None:
+        """Tell those who wait for the end of a job, whatever became of it."""
+        with self._board.lock:
+            job.over = True
+            told, job.at_end = job.at_end, []
+        for tell in told:
+            tell()
 
     def _answer(self, job: Job, result: Any, error: BaseException | None, doubt: BaseException | None) -> None:
         if job.safe:
@@ -224,28 +266,15 @@ class Worker:
         elif error is None:
             job.answer.give(result)
         elif error is doubt and isinstance(doubt, DeviceTimeoutError):
-            # A pulled cable looks like a silent device to those who do not see the end of a connection, as pyvisa-py does not.
-            self._told_late.append((job, error))
-            self._late(self._board.clock() + SILENCE_HELD, lambda: job.answer.fail(error))
+            self._silences.hold(job, error)
         else:
             job.answer.fail(error)
-
-    def _tell_late(self) -> None:
-        """Answer those who heard nothing from the device, now that it is known whether it is there."""
-        board = self._board
-        held, self._told_late = self._told_late, []
-        for job, error in held:
-            if board.states.link != "offline" or not isinstance(self._mender.why, OfflineError):
-                job.answer.fail(error)  # it is there, or at least silent as before
-                continue
-            gone = OfflineError(f"{board.spec.name} did not answer and is offline: {board.states.reason}")
-            gone.__cause__ = error
-            job.answer.fail(gone)
 
     def _see_to(self, doubt: BaseException) -> None:
         link = self._board.states.link
         if link == "online":
-            self._mender.prove_again(doubt)
+            with self._inside("the question who answers"):
+                self._mender.prove_again(doubt)
         elif link == "offline":
             self._gone()
 
@@ -261,15 +290,16 @@ class Worker:
     # ---------------------------------------------------------------- the end
 
     def _end(self) -> None:
-        board = self._board
-        online = board.states.link == "online"
-        self._tell_late()
-        self._gone()
-        hand = self._mender.hand
+        board, hand = self._board, self._mender.hand
+        try:
+            self._silences.tell(self._mender.why)
+            self._gone()
+        except BaseException:  # noqa: BLE001 - a door: the device is made safe all the same
+            self._log.exception("%s: those who wait for it could not be told of its end", board.spec.name)
         if hand is None:
             return
         try:
-            if online:
+            if board.states.link == "online" or (self._was_online and self._mender.mended()):
                 self._safe.last(hand)
         finally:
             hand.driver.close()

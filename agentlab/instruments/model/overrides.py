@@ -10,7 +10,7 @@ from agentlab.errors import DriverError, UnitError, nearest
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Action, Table
-from agentlab.instruments.model.units import check_unit, convert, parse_quantity
+from agentlab.instruments.model.units import check_unit, convert, convert_difference, parse_quantity
 from agentlab.instruments.model.values import TO_DEVICE, TYPES, MisfitError, shown
 
 
@@ -109,7 +109,7 @@ def _parameter(parameter: Parameter, says: Mapping[str, Any]) -> Parameter:
             raise DriverError(f"the override of {parameter.name!r} says {field} twice; give one of them")
         changes[field] = None if value is None and key in _REMOVABLE else _KEYS[key](parameter.name, key, value)
         if field in _IN_UNIT and isinstance(value, str):
-            changes[field] = _quantity(parameter.name, key, value, unit)
+            changes[field] = _quantity(parameter.name, key, value, unit, convert_difference if key == "step" else convert)
     changed = _replaced(parameter, changes)
     _check_sense(changed, says)
     if _widened(parameter, changed):
@@ -163,10 +163,10 @@ def _number(name: str, key: str, value: Any) -> float:
     return value
 
 
-def _quantity(name: str, key: str, text: str, unit: str) -> float:
+def _quantity(name: str, key: str, text: str, unit: str, into: Callable[[float, str, str], Any] = convert) -> float:
     try:
         number, given = parse_quantity(text)
-        return float(convert(number, given, unit)) if given else number
+        return float(into(number, given, unit)) if given else number
     except UnitError as error:
         raise DriverError(f"{key} of {name!r}: {error}") from None
 

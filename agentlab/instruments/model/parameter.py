@@ -16,6 +16,14 @@ from agentlab.instruments.model.values import TO_DEVICE, MisfitError, plain, sho
 MOST_STEPS = 100_000
 """Values that one ramp may consist of; more is a step that was meant in another unit."""
 _MOST_CHOICES_SHOWN = 12
+_KIND_TEXTS = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "text",
+    "array": "an array",
+    "any": "any value",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +148,13 @@ class Parameter:
         """
         if not self.step or not _is_number(start) or not _is_number(value):
             return [value]
-        steps = math.ceil(abs(value - start) / self.step - 1e-9)
-        if steps > MOST_STEPS:
+        count = abs(value - start) / self.step - 1e-9
+        if count > MOST_STEPS:  # as a float, which may be infinite
             raise LimitError(
-                f"{self.name} from {start:g} to {value:g} takes {steps} steps of {self.step:g}, more than {MOST_STEPS}; "
-                "give it a larger step"
+                f"{self.name} from {start:g} to {value:g} takes {math.ceil(min(count, 1e18))} steps of {self.step:g}, more than "
+                f"{MOST_STEPS}; give it a larger step"
             )
+        steps = math.ceil(count)
         stride = math.copysign(self.step, value - start)
         way = [start + stride * n for n in range(1, steps)]
         return [*(map(round, way) if self.type == "int" else way), value]
@@ -173,10 +182,10 @@ class Parameter:
             return self._choices_text() + unit
         low, high = self.minimum, self.maximum
         if low is not None and high is not None:
-            return f"{low:g} to {high:g}{unit}"
+            return f"{low:.12g} to {high:.12g}{unit}"
         if low is not None:
-            return f"at least {low:g}{unit}"
-        return "" if high is None else f"at most {high:g}{unit}"
+            return f"at least {low:.12g}{unit}"
+        return "" if high is None else f"at most {high:.12g}{unit}"
 
     def _chosen(self, value: Any) -> Any:
         """Give the choice that a caller means: itself, equal as a number or quantity, or the only one spelt alike."""
@@ -235,7 +244,7 @@ class Parameter:
         return f"{text} and {len(choices) - _MOST_CHOICES_SHOWN} more" if len(choices) > _MOST_CHOICES_SHOWN else text
 
     def _kind_text(self) -> str:
-        return {"float": "a number", "int": "a whole number", "bool": "true or false", "str": "text"}.get(self.type, "an array")
+        return _KIND_TEXTS[self.type]
 
     @staticmethod
     def _said(error: ValueError) -> str:

@@ -20,23 +20,26 @@ class Action:
         doc: One or more lines for people.
         parameters: Name, kind (as :mod:`inspect` numbers them) and default as text of each argument; None: no default.
         reads: Whether it changes nothing, so that it needs no ownership and goes on while the safe state is latched.
+        timeout: Seconds that the device may take for it, where its driver says so; None: nobody knows.
     """
 
     name: str
     doc: str = ""
     parameters: Parameters = field(default_factory=list)
     reads: bool = False
+    timeout: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain values."""
         arguments = [list(one) for one in self.parameters]
-        return {"name": self.name, "doc": self.doc, "parameters": arguments, "reads": self.reads}
+        found = {"name": self.name, "doc": self.doc, "parameters": arguments, "reads": self.reads}
+        return found if self.timeout is None else {**found, "timeout": self.timeout}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Action:
         """Give the action that :meth:`to_dict` described."""
         arguments = [(str(name), int(kind), default) for name, kind, default in values.get("parameters", ())]
-        return cls(values["name"], values.get("doc", ""), arguments, bool(values.get("reads", False)))
+        return cls(values["name"], values.get("doc", ""), arguments, bool(values.get("reads", False)), values.get("timeout"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,6 @@ _SPELLINGS = {
     "celsius": "degC",
     "Celsius": "degC",
     "°F": "degF",
-    "Ω": "ohm",
-    "Ohm": "ohm",
-    "Ohms": "ohm",
     "Ang": "angstrom",
     "Å": "angstrom",
     "arb. unit": "",
@@ -41,6 +38,10 @@ _SPELLINGS = {
     "none": "",
 }
 """What people write that pint reads otherwise, or not at all; matched as a whole, in this case."""
+_OHM = re.compile(r"Ohms?\b|Ω|\N{OHM SIGN}")
+"""What people write for ohm, also behind a prefix: pint knows no kOhm."""
+_OF_DIFFERENCES = {"degC": "K", "degF": "degR", "dBm": "dB"}
+"""Units whose zero is not nothing, and that of their differences."""
 _BASES = frozenset(
     {"V", "A", "W", "Hz", "s", "m", "K", "ohm", "Pa", "g", "N", "J", "F", "H", "T", "S", "eV", "bar", "percent", "degC"}
 )
@@ -98,6 +99,12 @@ def convert(value: Any, source_unit: str, target_unit: str) -> Any:
     return _rounded(found)
 
 
+def convert_difference(value: Any, source_unit: str, target_unit: str) -> Any:
+    """Give a difference, such as a step, in another unit: 1 K is 1 degC then, and not -272.15. As :func:`convert` otherwise."""
+    source, target = spelled(source_unit), spelled(target_unit)
+    return convert(value, _OF_DIFFERENCES.get(source, source), _OF_DIFFERENCES.get(target, target))
+
+
 def same_dimension(one: str, other: str) -> bool:
     """Tell whether values can be converted between two units; False too where one of them is no unit."""
     first, second = spelled(one), spelled(other)
@@ -124,9 +131,9 @@ def check_unit(unit: str) -> str:
 
 
 def spelled(unit: str) -> str:
-    """Give a unit as pint reads it: ``degC`` for ``°C``, ``percent`` for ``%``."""
+    """Give a unit as pint reads it: ``degC`` for ``°C``, ``percent`` for ``%``, ``kohm`` for ``kOhm``."""
     unit = unit.strip()
-    return _SPELLINGS.get(unit, unit)
+    return _OHM.sub("ohm", _SPELLINGS.get(unit, unit))
 
 
 @functools.lru_cache(maxsize=1000)

@@ -20,6 +20,8 @@ TYPES = ("float", "int", "bool", "str", "array", "any")
 
 _TRUE, _FALSE = ("1", "on", "true", "yes"), ("0", "off", "false", "no")
 _SHOWN = 60
+EXACT = 2**53
+"""The largest whole number up to which a float holds all."""
 
 
 class MisfitError(ValueError):
@@ -87,7 +89,7 @@ def _number(value: Any, unit: str) -> int | float:
             bare, given = parse_quantity(value)
         except UnitError:
             raise MisfitError(f"takes a number, not {shown(value)}") from None
-        value = convert(bare, given, unit) if given else bare
+        value = convert(bare, given, unit) if given else _exact(value, bare)
     elif is_quantity(value):
         value = convert(plain(value.magnitude), str(value.units), unit)
     value = plain(value)
@@ -101,6 +103,14 @@ def _number(value: Any, unit: str) -> int | float:
     if not is_finite(number):
         raise MisfitError(f"takes a finite number, not {number}")
     return number
+
+
+def _exact(text: str, number: float) -> float:
+    """Give a text's whole number to its last digit, which a float holds up to 2**53 only; anything else as its float."""
+    try:
+        return int(text) if abs(number) >= EXACT and math.isfinite(number) else number
+    except ValueError:  # 1e20, 9007199254740993.0
+        return number
 
 
 def is_finite(number: float) -> bool:

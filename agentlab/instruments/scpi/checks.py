@@ -189,8 +189,8 @@ class Checks:
             self.complain(path, f"found {shown(value)}, allowed is a list of commands, as ['OUTP 0']")
             return ()
         for one in value:
-            if "\n" in one or "\r" in one:
-                self.complain(path, f"found a line end in {one!r}; make two commands of it")
+            if ends_line(one):
+                self.complain(path, f"found a line end in {one!r}; make two commands of it, or take it away")
         return tuple(value)
 
 

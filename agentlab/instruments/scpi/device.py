@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
-import threading
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from agentlab.errors import BadReplyError, DriverError, InstrumentError, LimitError, UnknownParameterError
+from agentlab.errors import BadReplyError, DriverError, LimitError, UnknownParameterError
 from agentlab.instruments.model.device import Device
-from agentlab.instruments.model.values import shown
+from agentlab.instruments.scpi.link import Link
 from agentlab.instruments.scpi.model import Call, Entry, ScpiTable, arguments_of, extracted, set_commands, understood
 from agentlab.instruments.scpi.table import load_table
-from agentlab.instruments.visa.door import check_settings, open_session
+from agentlab.instruments.visa.door import check_settings
 from agentlab.instruments.visa.session import Session
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
-MOST_ERRORS = 20
-"""Entries of a device's error queue that are read after a set."""
 
 
 class ScpiDevice(Device):
@@ -73,12 +69,11 @@ class ScpiDevice(Device):
             "write_termination": write_termination,
             "encoding": encoding,
         }
-        self._settings = {**table.settings, **settings, **{key: value for key, value in given.items() if value is not None}}
+        settings = {**table.settings, **settings, **{key: value for key, value in given.items() if value is not None}}
+        asked = next(one for one in (ping, table.ping, "*IDN?") if one is not None)
+        check_commands(table, asked, settings.get("encoding", "ascii"))
         self._address, self._table, self._view = address, table, table.table()
-        self._ping = next(one for one in (ping, table.ping, "*IDN?") if one is not None)
-        self._mutex = threading.RLock()
-        self._session: Session | None = None
-        self._identity = ""
+        self._link = Link(address, settings, asked)
 
     @property
     def address(self) -> str:
@@ -93,8 +88,7 @@ class ScpiDevice(Device):
     @property
     def session(self) -> Session:
         """The session, opened if need be. Blocks while it connects. Raises OfflineError, DriverError."""
-        with self._mutex:
-            return self._ready()
+        return self._link.ready()
 
     # ------------------------------------------------------------------------------------ use
 
@@ -109,7 +103,7 @@ class ScpiDevice(Device):
             OfflineError: the device is gone.
         """
         entry = self._entry(name)
-        with self._mutex:
+        with self._link.mutex:
             return self._judged(lambda: entry.parameter.accept(self.ask(name)))
 
     def ask(self, name: str) -> Any:
@@ -117,8 +111,8 @@ class ScpiDevice(Device):
         entry = self._entry(name)
         if not entry.get:
             raise LimitError(f"{name} cannot be read: its table has no get")
-        with self._mutex:
-            reply = self._ready().query(entry.get, timeout=entry.timeout)
+        with self._link.mutex:
+            reply = self._link.ready().query(entry.get, timeout=entry.timeout)
             return self._judged(lambda: understood(entry, reply))
 
     def set(self, name: str, value: Any) -> None:
@@ -140,7 +134,7 @@ class ScpiDevice(Device):
         if not entry.set:
             raise LimitError(f"{name} cannot be set: it is only read")
         commands = set_commands(entry, value)
-        with self._mutex:
+        with self._link.mutex:
             self._tell(commands, entry)
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -151,74 +145,52 @@ class ScpiDevice(Device):
             raise UnknownParameterError(str(self._unknown("action", name)))
         call = self._table.calls[name]
         commands = [template.fill(arguments_of(call, args, kwargs)) for template in call.write]
-        with self._mutex:
+        with self._link.mutex:
             if not call.asks:
                 self._tell(commands, call)
                 return None
             self._tell(commands[:-1], call)
-            reply = self._ready().query(commands[-1], timeout=call.timeout)
+            reply = self._link.ready().query(commands[-1], timeout=call.timeout)
             return self._judged(lambda: call.result.accept(extracted(call.pattern, reply, commands[-1])))
 
     def query(self, command: str, timeout: float | None = None) -> str:
         """Send a command and give its reply, whatever the table says. Raises as :meth:`get`."""
-        with self._mutex:
-            return self._ready().query(command, timeout=timeout).rstrip("\r\n")
+        with self._link.mutex:
+            return self._link.ready().query(command, timeout=timeout).rstrip("\r\n")
 
     def write(self, command: str) -> None:
         """Send a command that has no reply, whatever the table says. Raises as :meth:`get`."""
-        with self._mutex:
-            self._ready().write(command)
+        with self._link.mutex:
+            self._link.ready().write(command)
 
     def make_safe(self) -> bool:
-        """Send the table's safe state; False: it has none. Raises as :meth:`set`."""
-        with self._mutex:
-            for command in self._table.safe:
-                self._ready().write(command)
-            return bool(self._table.safe)
+        """Send the table's safe state; False: it has none. All of it is sent, whatever goes wrong. Raises as :meth:`set`."""
+        self._link.tell_all(self._table.safe, self._table.safe_replies)
+        return bool(self._table.safe)
 
     def end(self) -> bool:
         """Send the table's ``abort``, else its safe state, over a second connection, and end a wait for a reply. Any thread.
 
-        Blocks for at most about two seconds. On a serial line, which has one connection only, nothing is sent.
+        Blocks for at most about two seconds. A serial line has one connection only: there it is sent when the wait has ended.
 
         Returns:
             Whether the device has got it, as far as can be known: it said who it is afterwards.
         """
-        commands = self._table.abort or self._table.safe
-        if not commands or self._address.upper().startswith("ASRL"):
-            self.interrupt("aborted")
-            return False
-        try:
-            timeout = min(1.0, self._settings.get("timeout", 1.0))
-            with contextlib.closing(open_session(self._address, **{**self._settings, "timeout": timeout})) as second:
-                for command in commands:
-                    second.write(command)
-                self.interrupt("aborted")
-                second.prove(self._ping)
-        except InstrumentError:
-            return False
-        finally:
-            self.interrupt("aborted")
-        return True
+        return self._link.end(self._table.abort or self._table.safe)
 
     def interrupt(self, why: str) -> None:
         """End another thread's wait for a reply, which then raises CancelledCallError; the next call recovers."""
-        session = self._session
-        if session is not None:
-            session.interrupt(why)
+        self._link.interrupt(why)
 
     # ------------------------------------------------------------------------------------ the session
 
     def open(self) -> None:
         """Connect, if it is not connected. Blocks. Raises OfflineError, DriverError."""
-        with self._mutex:
-            self._opened()
+        self._link.opened()
 
     def close(self) -> None:
         """Close the connection; the next use opens it again. Twice is fine, and it never raises."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        self._link.close()
 
     def prove(self, ping: str | None = None) -> str:
         """Ask the device who it is; empty if there is nothing to ask.
@@ -228,22 +200,11 @@ class ScpiDevice(Device):
             DeviceTimeoutError: it does not answer.
             OfflineError: it is gone.
         """
-        with self._mutex:
-            session = self._opened()
-            if session.doubt:
-                return self.recover(ping)
-            self._identity = session.prove(self._ping if ping is None else ping, self._identity)
-            return self._identity
+        return self._link.prove(ping)
 
     def recover(self, ping: str | None = None) -> str:
         """Bring the session back into step, and prove that the same device answers. Result and errors as :meth:`prove`."""
-        with self._mutex:
-            ping, session = self._ping if ping is None else ping, self._session
-            if session is None:
-                self._identity = self._opened().prove(ping, self._identity)
-            else:
-                self._identity = session.recover(ping, self._identity)
-            return self._identity
+        return self._link.recover(ping)
 
     def __enter__(self) -> Self:
         return self
@@ -280,21 +241,6 @@ class ScpiDevice(Device):
 
     # ------------------------------------------------------------------------------------ inside
 
-    def _ready(self) -> Session:
-        """Give the session, open and in step."""
-        session = self._session
-        if session is not None and (session.closed or session.doubt):
-            self.recover()  # not only opened: it is to be the device of before
-            return session
-        return self._opened()
-
-    def _opened(self) -> Session:
-        if self._session is None:
-            self._session = open_session(self._address, **self._settings)
-        elif self._session.closed:
-            self._session.reopen()
-        return self._session
-
     def _entry(self, name: str) -> Entry:
         entry = self._table.entries.get(name)
         if entry is None:
@@ -314,32 +260,11 @@ class ScpiDevice(Device):
         try:
             return judge()
         except BadReplyError as error:
-            if self._session is not None:
-                self._session.distrust(str(error))
+            self._link.distrust(str(error))
             raise
 
     def _tell(self, commands: list[str], entry: Entry | Call) -> None:
-        """Send commands, take what the device answers to them where the table says that it does, and have it checked."""
-        for command in commands:
-            if entry.reply is False:
-                self._ready().write(command)
-                continue
-            reply = self._ready().query(command, timeout=entry.timeout).strip()
-            if entry.reply is not True and reply != entry.reply:
-                raise InstrumentError(f"the device answered {shown(reply)} to {command!r}, not {entry.reply!r}")
-        if entry.check and commands:
-            self._check_errors(entry.check, commands[-1])
-
-    def _check_errors(self, check: str, command: str) -> None:
-        """Empty the device's error queue; its first entry is raised."""
-        found: list[str] = []
-        for _ in range(MOST_ERRORS):
-            reply = self._ready().query(check).strip()
-            if reply.lstrip("+-").partition(",")[0].strip("0") == "":
-                break
-            found.append(reply)
-        if found:
-            raise InstrumentError(f"the device refused {command!r}: {'; '.join(found[:3])}")
+        self._link.tell(commands, entry.reply, check=entry.check, timeout=entry.timeout)
 
 
 def check_names(table: ScpiTable) -> None:
@@ -347,6 +272,19 @@ def check_names(table: ScpiTable) -> None:
     for name in (*table.entries, *table.calls):
         if hasattr(ScpiDevice, name):
             raise DriverError(f"{name!r} in the table is the name of a method of ScpiDevice; give it another")
+
+
+def check_commands(table: ScpiTable, ping: str, encoding: Any) -> None:
+    """Refuse commands that cannot be written in an encoding: an emergency would be the wrong moment to hear of it."""
+    for command in (ping, *table.safe, *table.abort, *(entry.get for entry in table.entries.values())):
+        try:
+            command.encode(encoding)
+        except UnicodeError:
+            raise DriverError(
+                f"the command {command!r} of the table cannot be written in {encoding}; give encoding: latin-1, or utf-8"
+            ) from None
+        except (LookupError, TypeError, ValueError):
+            return  # it is no encoding, which is told when the session is opened
 
 
 __all__ = ["ScpiDevice"]

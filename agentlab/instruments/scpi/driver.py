@@ -38,7 +38,6 @@ class ScpiDriver(Driver):
         self._device: ScpiDevice | None = None
         self._own = _own_members(self._cls)
         self._plan: ScpiTable | None = None
-        self._asking = False
 
     @property
     def device(self) -> ScpiDevice:
@@ -90,6 +89,7 @@ class ScpiDriver(Driver):
         """Read a parameter, unchecked: text, or a value of its map."""
         if name in self.device.table.entries:
             return self.device.ask(name)
+        self._forget_cancel()
         with translating():
             return getattr(self.device, name)
 
@@ -98,24 +98,23 @@ class ScpiDriver(Driver):
         if name in self.device.table.entries:
             self.device.put(name, value)
             return
+        self._forget_cancel()
         with translating():
             setattr(self.device, name, value)
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run an action."""
         device = self.device
-        device.cancelled, self._asking = False, True
-        try:
-            if name in device.table.calls:
-                return device.call(name, *args, **kwargs)
-            with translating():
-                return getattr(device, name)(*args, **kwargs)
-        finally:
-            self._asking = False
+        self._forget_cancel()
+        if name in device.table.calls:
+            return device.call(name, *args, **kwargs)
+        with translating():
+            return getattr(device, name)(*args, **kwargs)
 
     def safe(self) -> bool:
         """Send the table's safe state; a subclass may have a method ``safe()`` instead."""
         own = getattr(self._cls, "safe", None)
+        self._forget_cancel()
         if own is None:
             return self.device.make_safe()
         with translating():
@@ -140,15 +139,18 @@ class ScpiDriver(Driver):
         return False
 
     def cancel(self) -> None:
-        """Set ``cancelled``, and end an action's wait for its reply."""
+        """Set ``cancelled``, and end the wait for a reply: of an action, of a set that waits for its end, of a long reading."""
         if self._device is not None:
             self._device.cancelled = True
-            if self._asking:
-                self._device.interrupt("cancelled")
+            self._device.interrupt("cancelled")
 
     def progress(self) -> float | None:
         """Give what a subclass's action says of its progress."""
         return None if self._device is None else self._device.progress
+
+    def _forget_cancel(self) -> None:
+        """Take back a cancel of an earlier call: what a subclass adds may sleep, its safe state and its properties, too."""
+        self.device.cancelled = False
 
     def _commands(self) -> ScpiTable:
         if self._device is not None:

@@ -84,6 +84,7 @@ class ScpiTable:
         settings: Arguments of :class:`~agentlab.instruments.scpi.device.ScpiDevice`.
         doc: Lines for people.
         safe_values: What the safe state sets parameters to, where the table tells it by their names.
+        safe_replies: What the device answers to those of its commands that it answers, as in :class:`Entry`.
     """
 
     entries: dict[str, Entry] = field(default_factory=dict)
@@ -94,6 +95,7 @@ class ScpiTable:
     settings: dict[str, Any] = field(default_factory=dict)
     doc: str = ""
     safe_values: dict[str, Any] = field(default_factory=dict)
+    safe_replies: dict[str, str | bool] = field(default_factory=dict)
 
     def table(self) -> Table:
         """Give it as callers see it."""

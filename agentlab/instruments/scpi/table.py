@@ -110,6 +110,7 @@ class _Reader(Checks):
         super().__init__()
         self._data = data
         self._safe_values: dict[str, Any] = {}
+        self._safe_replies: dict[str, str | bool] = {}
 
     def table(self) -> ScpiTable:
         data, nested = self._data, "parameters" in self._data
@@ -146,6 +147,7 @@ class _Reader(Checks):
             {str(key): unescaped(value) for key, value in settings.items()},
             self._text((), "doc", data),
             self._safe_values,
+            self._safe_replies,
         )
 
     def _entry(self, path: tuple[Any, ...], name: str, says: Mapping[str, Any], check: str) -> Entry:
@@ -190,9 +192,9 @@ class _Reader(Checks):
 
     def _call(self, path: tuple[Any, ...], name: str, says: Mapping[str, Any], check: str) -> Call:
         self._known(path, says, _ACTION)
-        asks = "query" in says
+        asks = says.get("query") is not None
         templates = (*self._templates(path, "write", says), *self._templates(path, "query", says))
-        if says.get("write") is None and says.get("query") is None:
+        if says.get("write") in (None, [], ()) and not asks:
             self.complain(path, "has neither write nor query; give what is sent, as write: '*TRG'")
         fields = list(dict.fromkeys(one for template in templates for one in template.fields))
         arguments: dict[str, Parameter] = {one: Parameter(one, "any") for one in fields}
@@ -216,8 +218,9 @@ class _Reader(Checks):
             self.complain(path, "has a type or pattern, but nothing is asked; write query instead of write")
         unit = self._unit(path, says)
         result = Parameter(name, self._kind(path, says, "float" if unit else "str", None), unit, writable=False)
-        action = Action(name, self._text(path, "doc", says), listed, reads is True)
-        return Call(action, templates, asks, arguments, defaults, result, **self._talk(path, says, "" if asks else check))
+        talk = self._talk(path, says, "" if asks else check)
+        action = Action(name, self._text(path, "doc", says), listed, reads is True, talk["timeout"])
+        return Call(action, templates, asks, arguments, defaults, result, **talk)
 
     def _talk(self, path: tuple[Any, ...], says: Mapping[str, Any], check: str) -> dict[str, Any]:
         timeout, reply = self._number(path, "timeout", says), says.get("reply", False)
@@ -274,7 +277,10 @@ class _Reader(Checks):
                 continue
             try:
                 values[str(name)] = entry.parameter.check(wanted)
-                said += set_commands(entry, values[str(name)])
+                commands = set_commands(entry, values[str(name)])
+                said += commands
+                if entry.reply is not False:
+                    self._safe_replies |= dict.fromkeys(commands, entry.reply)
             except AgentLabError as error:
                 self.complain(("safe", name), str(error).replace("; nothing was sent", ""))
         return tuple(said)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agentlab.agent.wires import Wires, WireSpec
 from agentlab.errors import DriverError
-from agentlab.instruments.engine.interlocks import Rule, parse_interlock
-from agentlab.instruments.model.reading import STALE_PERIODS, Reading
+from agentlab.instruments.engine.interlocks import LEAST_AGE, Rule, parse_interlock
+from agentlab.instruments.engine.states import GONE
+from agentlab.instruments.model.reading import Reading
 
 if TYPE_CHECKING:
     from agentlab.agent.agent import Agent
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 READINGS = "readings"
 """The alias under which instruments publish."""
-LEAST_AGE = 2.0
-"""Seconds after which a reading is no knowledge any more, at least; else three poll periods of its source."""
 LOOK_PERIOD = 0.25
 """Seconds between two looks at the ages of the readings."""
 _CLOCK_MEMORY = 32
@@ -73,15 +72,11 @@ class Guard:
         self._agent = agent
         self._act = act
         self._now = now
-        self.rules = [parse_interlock(text) for text in texts]
-        for rule in self.rules:
-            if rule.target != agent.name:
-                raise DriverError(
-                    f"interlock {rule.text!r} acts on {rule.target!r}, so it belongs there and not to {agent.name!r}"
-                )
+        self.rules = rules_of(agent.name, texts)
         self._places = {place for rule in self.rules for place in rule.sources()}
         self._last: dict[tuple[str, str], Reading] = {}
-        self._ages: dict[tuple[str, str], float] = {}
+        self._polls: dict[tuple[str, str], float] = {}
+        self._marks: dict[tuple[str, str], tuple[int, float]] = {}
         self._clocks: dict[str, Clock] = {}
         self._patience = now() + LEAST_AGE
         self.violations: dict[str, str] = {}
@@ -124,19 +119,34 @@ class Guard:
                 self._take(place, bad)
             return
         place = source, name
-        if place not in self._places:
+        if place not in self._places or self._is_known(place, reading, message.get("link")):
             return  # a topic lets those through whose names go on
         when = self._clocks.setdefault(source, Clock()).local(reading.timestamp, self._now())
-        self._ages[place] = max(LEAST_AGE, STALE_PERIODS * poll)
+        self._polls[place] = poll
         self._take(place, dataclasses.replace(reading, timestamp=when))
+
+    def _is_known(self, place: tuple[str, str], reading: Reading, link: Any) -> bool:
+        """Tell whether a message says nothing new, so that what came before is believed as long as it is not too old.
+
+        Newcomers have the last reading told again, to everybody: what was under way for so long is nothing of the clocks. And
+        a reading that has only grown old, as its instrument is there and busy, is as old as the rule knows; a rule has an age
+        of its own for that.
+        """
+        mark = reading.sequence, reading.timestamp
+        told_before = reading.sequence > 0 and self._marks.get(place) == mark
+        self._marks[place] = mark
+        last = self._last.get(place)
+        grown_old = reading.quality == "stale" and isinstance(link, str) and link not in GONE
+        return told_before or (grown_old and last is not None and last.quality not in {"stale", "bad"})
 
     def _take(self, place: tuple[str, str], reading: Reading) -> None:
         self._last[place] = reading
         self.look(place)
 
     def look(self, place: tuple[str, str] | None = None) -> None:
-        """Act on the rules that are violated: all, or those that read one parameter."""
+        """Act on the rules that are violated: all, or those that read one parameter. Raises what acting on one has raised."""
         now = self._now()
+        failed: Exception | None = None
         for rule in self.rules:
             if place is not None and place not in rule.sources():
                 continue
@@ -145,7 +155,12 @@ class Guard:
                 self.violations.pop(rule.text, None)
                 continue
             self.violations[rule.text] = why
-            self._act(rule, why)
+            try:
+                self._act(rule, why)
+            except Exception as error:  # noqa: BLE001 - a door: the other rules are to be carried out all the same
+                failed = error
+        if failed is not None:
+            raise failed
 
     def held(self) -> str:
         """Give why the safe state is demanded at this moment; empty: no rule demands it. Any thread."""
@@ -165,7 +180,20 @@ class Guard:
 
     def _known(self, source: str, parameter: str) -> tuple[Reading | None, float]:
         place = source, parameter
-        return self._last.get(place), self._ages.get(place, LEAST_AGE)
+        return self._last.get(place), self._polls.get(place, 0.0)
+
+
+def rules_of(name: str, texts: Iterable[str]) -> list[Rule]:
+    """Give the interlock rules of one instrument.
+
+    Raises:
+        DriverError: one is none, or is to be carried out by another instrument.
+    """
+    rules = [parse_interlock(text) for text in texts]
+    for rule in rules:
+        if rule.target != name:
+            raise DriverError(f"interlock {rule.text!r} acts on {rule.target!r}, so it belongs there and not to {name!r}")
+    return rules
 
 
 def _read(message: Any) -> tuple[str, Reading, float]:

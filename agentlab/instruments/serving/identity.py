@@ -33,7 +33,7 @@ def own_label() -> str:
         return str(door.agent.name)
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # no such user in this container
+    except (OSError, KeyError, ImportError):  # no such user in this container, or no users at all
         user = str(os.getuid()) if hasattr(os, "getuid") else "somebody"
     return f"{user}@{platform.node()}:{os.getpid()}"
 

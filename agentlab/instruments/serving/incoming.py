@@ -8,8 +8,8 @@ from typing import Any
 from agentlab.errors import InstrumentError
 from agentlab.instruments.engine.claims import Client
 
-ANONYMOUS = "a program without a name"
-"""Who calls without saying who it is: what never owns anything."""
+NAMELESS = Client("nameless", "a program without a name")
+"""Who calls without saying who it is: what never owns anything. No identity at all is that of the instrument itself."""
 FOREVER = 1e8
 """Seconds, some three years: what is longer is as good as without end."""
 LONGEST_TEXT = 300
@@ -28,7 +28,8 @@ def caller_of(note: Any) -> tuple[Client, float | None]:
         raise InstrumentError(f"the token of a lock is text, not of type {type(token).__name__}")
     limit = note.get("limit")
     client = one_line(note.get("client"))
-    return Client(client, one_line(note.get("label")) or client, token), None if limit is None else seconds("a time limit", limit)
+    label = one_line(note.get("label")) or client or NAMELESS.label
+    return Client(client or NAMELESS.id, label, token), None if limit is None else seconds("a time limit", limit)
 
 
 def seconds(what: str, value: Any) -> float:

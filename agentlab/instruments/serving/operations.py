@@ -13,9 +13,10 @@ from agentlab.agent import local
 from agentlab.agent.beside import NOT_MINE
 from agentlab.errors import InstrumentError, LatchedError, UnknownParameterError
 from agentlab.instruments.engine.claims import Client
-from agentlab.instruments.serving.incoming import ANONYMOUS, FOREVER, caller_of, one_line, seconds
+from agentlab.instruments.serving.incoming import FOREVER, NAMELESS, caller_of, one_line, seconds
 from agentlab.instruments.serving.promises import After, Elsewhere, IfWanted, Then
 from agentlab.instruments.serving.questions import Questions, told_status
+from agentlab.instruments.serving.results import told_reading, told_readings, travelling
 
 if TYPE_CHECKING:
     from agentlab.agent.door import Door
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from agentlab.instruments.engine.instrument import Instrument
 
 NO_WAIT = 0.0
+MOST_ROWS = 100_000
+"""Readings of a history in one answer: the process that drives a device is no place for a month of them."""
 
 
 class Operations:
@@ -75,7 +78,7 @@ class Operations:
         table = self._device.table
         if method in table.actions or (method not in table.parameters and not self._device.opened):
             who, limit = self._caller(note)
-            return self._device.call(method, args, kwargs, who, limit)  # what is not known yet is known when its turn comes
+            return self._call(who, limit, method, *args, **kwargs)  # what is not known yet is known when its turn comes
         if method in table.parameters:
             raise UnknownParameterError(
                 f"{method!r} of {self._agent.name!r} is a parameter, which cannot be called; read or set it"
@@ -88,12 +91,12 @@ class Operations:
             return caller_of(note)
         if self._door is not None and local.current() is self._door:
             return self._agent._client, None
-        return Client("", ANONYMOUS), None
+        return NAMELESS, None
 
     # --- operations -----------------------------------------------------------------------------------------------
 
     def _get(self, who: Client, limit: float | None, name: str) -> Any:
-        return Then(self._device.get(name, who, limit), _plain_reading)
+        return Then(self._device.get(name, who, limit), told_reading)
 
     def _set(
         self,
@@ -107,11 +110,14 @@ class Operations:
         return Then(self._device.set(name, value, who, limit, tolerance, timeout), _nothing)
 
     def _call(self, who: Client, limit: float | None, action: str, /, *args: Any, **kwargs: Any) -> Any:
-        return self._device.call(action, args, kwargs, who, limit)
+        return Then(
+            self._device.call(action, args, kwargs, who, limit),
+            lambda result: travelling(result, f"{action}() was carried out, and its result"),
+        )
 
     def _snapshot(self, who: Client, limit: float | None, refresh: bool = False) -> Any:
         found = self._device.snapshot(refresh, who, limit)
-        return Then(found, _plain_readings) if refresh else _plain_readings(found)
+        return Then(found, told_readings) if refresh else told_readings(found)
 
     def _history(self, _who: Client, _limit: float | None, *query: Any) -> Any:
         path = self._device.spec.history
@@ -130,8 +136,8 @@ class Operations:
         reason: str = "",
         token: str | None = None,
     ) -> Any:
-        if not who.id:
-            raise InstrumentError(f"{ANONYMOUS} cannot lock instrument {self._agent.name!r}; lock it by a proxy of it")
+        if who.id == NAMELESS.id:
+            raise InstrumentError(f"{NAMELESS.label} cannot lock instrument {self._agent.name!r}; lock it by a proxy of it")
         if token is not None and not isinstance(token, str):
             raise InstrumentError(f"the token of a lock is text, not of type {type(token).__name__}")
         waits = FOREVER if timeout is None else seconds("a wait for a lock", timeout)
@@ -179,22 +185,23 @@ class Operations:
 def read_history(
     path: str, instrument: str, name: str, start: float | None, stop: float | None, limit: int | None, every: float | None
 ) -> list[dict[str, Any]]:
-    """Give recorded readings as plain values."""
+    """Give recorded readings as plain values.
+
+    Raises:
+        InstrumentError: there are more than :data:`MOST_ROWS`.
+    """
     from agentlab.runs.history import History  # loads SQLAlchemy, which only those who keep a history need
 
-    found = History(path).query(instrument, name, start, stop, limit=limit, every=every)
+    found = History(path).query(instrument, name, start, stop, limit=MOST_ROWS + 1 if limit is None else limit, every=every)
+    if len(found) > MOST_ROWS:
+        raise InstrumentError(
+            f"{instrument}.{name} has more than {MOST_ROWS} readings in that time; narrow it by start= and stop=, take fewer by "
+            f"every= or limit=, or read them where they are: agentlab.runs.History({path!r}).query({instrument!r}, {name!r})"
+        )
     return [
         {"name": name, "value": r.value, "unit": r.unit, "timestamp": r.timestamp, "quality": r.quality, "sequence": r.sequence}
         for r in found
     ]
-
-
-def _plain_reading(reading: Any) -> dict[str, Any]:
-    return reading.to_dict()  # type: ignore[no-any-return]
-
-
-def _plain_readings(readings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: reading.to_dict() for name, reading in readings.items()}
 
 
 def _nothing(_: Any) -> None:

@@ -14,6 +14,7 @@ from agentlab.errors import InstrumentError, UnknownParameterError, nearest
 from agentlab.instruments.engine.claims import Client
 from agentlab.instruments.model.table import Action, Table
 from agentlab.instruments.serving.promises import After, Then
+from agentlab.instruments.serving.results import told_reading
 
 if TYPE_CHECKING:
     from agentlab.agent.door import Door
@@ -67,14 +68,14 @@ class Questions:
         """Give (True, value) or (False, None); a parameter's value comes later."""
         table = self._device.table
         if name in table.parameters and name not in self.own:
-            return Then(self._device.get(name, who, limit), lambda reading: (True, reading.value))
+            return Then(self._device.get(name, who, limit), lambda reading: (True, told_reading(reading)["value"]))
         if name in table.actions or name in self._operations:
             return False, None
         return self.not_found(name, who, limit, lambda: self._attribute(who, limit, name))
 
     def _get_attr(self, who: Client, limit: float | None, name: str) -> Any:
         if name in self._device.table.parameters:
-            return Then(self._device.get(name, who, limit), lambda reading: reading.value)
+            return Then(self._device.get(name, who, limit), lambda reading: told_reading(reading)["value"])
         return self.not_found(name, who, limit, lambda: self._get_attr(who, limit, name))
 
     def _set_attr(self, who: Client, limit: float | None, /, **values: Any) -> Any:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentlab.errors import ConfigurationError, nearest
-from agentlab.instruments.model.device import Device
+from agentlab.instruments.simulated.base import SimulatedDevice
 from agentlab.instruments.simulated.electrics import Heater, PowerSupply, Thermometer
 from agentlab.instruments.simulated.optics import Laser, PowerMeter
 from agentlab.instruments.simulated.stage import Stage
 
-KINDS: dict[str, type[Device]] = {
+KINDS: dict[str, type[SimulatedDevice]] = {
     "laser": Laser,
     "stage": Stage,
     "meter": PowerMeter,

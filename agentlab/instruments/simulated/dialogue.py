@@ -9,7 +9,7 @@ from typing import Any
 
 from agentlab.errors import AgentLabError, CancelledCallError
 from agentlab.instruments.drivers.introspection import look_at_class
-from agentlab.instruments.model.device import Device
+from agentlab.instruments.simulated.base import SimulatedDevice
 from agentlab.instruments.simulated.devices import COMMANDS, KINDS, Call, Property
 from agentlab.instruments.simulated.world import World
 
@@ -30,8 +30,7 @@ class Dialogue:
     """
 
     def __init__(self, kind: str, world: World) -> None:
-        made: Any = KINDS[kind]
-        self.device: Device = made(world=world)
+        self.device: SimulatedDevice = KINDS[kind](world=world)
         self._commands = COMMANDS[kind]
         self._parameters = look_at_class(KINDS[kind]).parameters
         self._mutex = threading.Lock()
@@ -59,14 +58,13 @@ class Dialogue:
                 return self._common(header) if header.startswith("*") or found is None else self._do(found, header, argument)
         except CancelledCallError:
             return None
-        except (AgentLabError, ValueError, TypeError) as error:
+        except (AgentLabError, ValueError, TypeError, ArithmeticError) as error:  # also WARM? 1e999
             self._errors.append(f'-222,"Data out of range;{error}"'.replace("\n", " "))
             return None
 
     def _common(self, header: str) -> str | None:
         if header == "*IDN?":
-            identity: str = self.device.identity()  # type: ignore[attr-defined]
-            return identity
+            return self.device.identity()
         if header == "*OPC?":
             waits = getattr(self.device, "wait", None)
             if waits is not None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from agentlab.instruments.model.device import Device, Range, Unit, reads
+from agentlab.instruments.model.device import Range, Unit
+from agentlab.instruments.simulated.base import SimulatedDevice
 from agentlab.instruments.simulated.limits import within
 from agentlab.instruments.simulated.world import AMBIENT, World
 
@@ -12,7 +13,7 @@ LOAD = 10.0
 """Resistance at the supply's output, ohm."""
 
 
-class PowerSupply(Device):
+class PowerSupply(SimulatedDevice):
     """A laboratory supply of 30 V and 3 A, with a resistor of 10 ohm at its output.
 
     Args:
@@ -20,14 +21,11 @@ class PowerSupply(Device):
         world: Where its noise comes from; None: a world of its own.
     """
 
-    def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
-        self._world = world or World(seed)
-        self._voltage, self._limit, self._output = 0.0, 1.0, False
+    _called = "supply"
 
-    @reads
-    def identity(self) -> str:
-        """Give who it is."""
-        return "agentlab,Simulated supply,0,1"
+    def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
+        super().__init__(seed, world=world)
+        self._voltage, self._limit, self._output = 0.0, 1.0, False
 
     @property
     def voltage(self) -> Annotated[float, Unit("V"), Range(0, 30)]:
@@ -74,7 +72,7 @@ class PowerSupply(Device):
         return min(self._voltage / LOAD, self._limit) if self._output else 0.0
 
 
-class Heater(Device):
+class Heater(SimulatedDevice):
     """A heater of 100 W, which warms what a thermometer of the same world measures.
 
     Args:
@@ -82,14 +80,11 @@ class Heater(Device):
         world: What it heats; None: a world of its own.
     """
 
-    def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
-        self._world = world or World(seed)
-        self._power, self._output = 0.0, False
+    _called = "heater"
 
-    @reads
-    def identity(self) -> str:
-        """Give who it is."""
-        return "agentlab,Simulated heater,0,1"
+    def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
+        super().__init__(seed, world=world)
+        self._power, self._output = 0.0, False
 
     @property
     def power(self) -> Annotated[float, Unit("W"), Range(0, 100)]:
@@ -119,7 +114,7 @@ class Heater(Device):
         self._world.heat(self._power if self._output else 0.0)
 
 
-class Thermometer(Device):
+class Thermometer(SimulatedDevice):
     """A thermometer. Without a world of others it drifts around the temperature of the room.
 
     Args:
@@ -127,13 +122,7 @@ class Thermometer(Device):
         world: What it measures; None: a world of its own.
     """
 
-    def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
-        self._world = world or World(seed)
-
-    @reads
-    def identity(self) -> str:
-        """Give who it is."""
-        return "agentlab,Simulated thermometer,0,1"
+    _called = "thermometer"
 
     @property
     def temperature(self) -> Annotated[float, Unit("K")]:

@@ -6,7 +6,8 @@ import math
 from typing import Annotated
 
 from agentlab.errors import LimitError
-from agentlab.instruments.model.device import Choices, Device, Range, Unit, reads
+from agentlab.instruments.model.device import Choices, Range, Unit, reads
+from agentlab.instruments.simulated.base import SimulatedDevice
 from agentlab.instruments.simulated.limits import within
 from agentlab.instruments.simulated.world import World
 
@@ -16,7 +17,7 @@ _SAMPLE = 0.001
 """Seconds that one sample of the meter takes."""
 
 
-class Laser(Device):
+class Laser(SimulatedDevice):
     """A tunable laser around the D2 line of rubidium. It is dark until its output is switched on.
 
     Args:
@@ -24,15 +25,12 @@ class Laser(Device):
         world: Where it shines; None: a world of its own.
     """
 
+    _called = "laser"
+
     def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
-        self._world = world or World(seed)
+        super().__init__(seed, world=world)
         self._wavelength, self._power, self._output = (LOWEST + HIGHEST) / 2, 1.0, False
         self._shine()
-
-    @reads
-    def identity(self) -> str:
-        """Give who it is."""
-        return "agentlab,Simulated laser,0,1"
 
     @property
     def wavelength(self) -> Annotated[float, Unit("nm"), Range(LOWEST, HIGHEST)]:
@@ -86,7 +84,7 @@ class Laser(Device):
         self._world.shine(self._power if self._output else 0.0, self._wavelength)
 
 
-class PowerMeter(Device):
+class PowerMeter(SimulatedDevice):
     """An optical power meter with some noise. Without a world of others, it sees the light of a laser that is on.
 
     Args:
@@ -94,17 +92,14 @@ class PowerMeter(Device):
         world: Where it looks; None: a world of its own.
     """
 
+    _called = "power meter"
+
     def __init__(self, seed: int = 1, *, world: World | None = None) -> None:
-        self._world = world or World(seed)
+        super().__init__(seed, world=world)
         if world is None:
             self._world.shine(1.0, (LOWEST + HIGHEST) / 2)
         self._averages, self._scale, self._zero = 10, 10.0, 0.0
         self._offset = 0.002
-
-    @reads
-    def identity(self) -> str:
-        """Give who it is."""
-        return "agentlab,Simulated power meter,0,1"
 
     @property
     def power(self) -> Annotated[float, Unit("mW")]:
@@ -143,7 +138,8 @@ class PowerMeter(Device):
 
     @reads
     def samples(self, count: int = 100) -> list[float]:
-        """Give so many single samples, mW."""
+        """Give so many single samples, mW; 100,000 at most."""
+        count = int(within("count", count, 1, 100_000))
         self.sleep(count * _SAMPLE)
         return [self._sample(1) for _ in range(count)]
 

@@ -95,14 +95,16 @@ class Port:
             threading.Thread(target=self._serve, args=(connection,), daemon=True, name=f"connection {self.number}").start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
-            while line := lines.readline(_LONGEST_LINE):
-                reply = self._dialogue.answer(line.decode("ascii", "replace"))
-                self._thawed.wait()
-                if reply is not None:
-                    connection.sendall(reply.encode("ascii", "replace") + b"\n")
-        with self._mutex:
-            self._connections.discard(connection)
+        try:
+            with contextlib.suppress(OSError), connection, connection.makefile("rb") as lines:
+                while line := lines.readline(_LONGEST_LINE):
+                    reply = self._dialogue.answer(line.decode("ascii", "replace"))
+                    self._thawed.wait()
+                    if reply is not None:
+                        connection.sendall(reply.encode("ascii", "replace") + b"\n")
+        finally:
+            with self._mutex:
+                self._connections.discard(connection)
 
 
 class Server:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Annotated
 
-from agentlab.errors import CancelledCallError, LimitError
-from agentlab.instruments.model.device import Device, Range, Unit, reads
+from agentlab.errors import CancelledCallError
+from agentlab.instruments.model.device import Range, Unit
+from agentlab.instruments.simulated.base import SimulatedDevice
+from agentlab.instruments.simulated.limits import within
 from agentlab.instruments.simulated.world import World
 
 TRAVEL = 25.0
@@ -14,7 +16,7 @@ TRAVEL = 25.0
 _LOOK = 0.01
 
 
-class Stage(Device):
+class Stage(SimulatedDevice):
     """A linear stage that carries a pinhole into the beam. Setting the position waits until it is there.
 
     Args:
@@ -23,8 +25,10 @@ class Stage(Device):
         world: Where it stands; None: a world of its own.
     """
 
+    _called = "stage"
+
     def __init__(self, seed: int = 1, speed: float = 50.0, *, world: World | None = None) -> None:
-        self._world = world or World(seed)
+        super().__init__(seed, world=world)
         self._clock = self._world.clock
         self._mutex = threading.Lock()
         self._from = self._target = 0.0
@@ -34,11 +38,6 @@ class Stage(Device):
         self._speed = 1.0
         self.speed = speed
         self._world.add_stage(self._where)
-
-    @reads
-    def identity(self) -> str:
-        """Give who it is."""
-        return "agentlab,Simulated stage,0,1"
 
     @property
     def position(self) -> Annotated[float, Unit("mm"), Range(0, TRAVEL)]:
@@ -56,8 +55,7 @@ class Stage(Device):
 
     @speed.setter
     def speed(self, value: float) -> None:
-        if not 0.1 <= value <= 200:
-            raise LimitError(f"speed = {value:g} mm/s is out of limits; it takes 0.1 to 200")
+        value = within("speed", value, 0.1, 200)
         with self._mutex:
             self._from, self._began = self._at(self._clock()), self._clock()
             self._speed = float(value)
@@ -74,8 +72,7 @@ class Stage(Device):
         Args:
             target: mm.
         """
-        if not 0 <= target <= TRAVEL:
-            raise LimitError(f"position = {target:g} mm is out of limits; it takes 0 to {TRAVEL:g}")
+        target = within("position", target, 0, TRAVEL)
         with self._mutex:
             now = self._clock()
             self._from, self._target, self._began, self._stopped = self._at(now), float(target), now, False

@@ -13,8 +13,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from agentlab.errors import AgentLabError, DriverError, InstrumentError, OfflineError, nearest
+from agentlab.instruments.visa.closing import drop_sockets, shut
 from agentlab.instruments.visa.line import Line
-from agentlab.instruments.visa.lines import drop_sockets, line_of, shut
+from agentlab.instruments.visa.lines import line_of
 from agentlab.instruments.visa.session import LARGEST, LONGEST, Session
 from agentlab.instruments.visa.translation import said_by, translated
 
@@ -130,7 +131,7 @@ def _check(address: Any, timeout: Any, greeting: Any, largest: Any, texts: dict[
     if isinstance(largest, bool) or not isinstance(largest, int) or largest < 1:
         raise DriverError(f"largest {largest!r} of {address} cannot be; give the bytes of the longest reply")
     for name, text in texts.items():
-        if text is not None and not isinstance(text, str):
+        if not isinstance(text, str) and (text is not None or not name.endswith("termination")):
             examples = {"encoding": "'ascii'", "visa_library": "'@py'"}
             raise DriverError(f"{name} {text!r} of {address} is no text; write as {examples.get(name, repr(chr(10)))}")
 

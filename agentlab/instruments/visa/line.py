@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+CHUNK = 64 * 1024
+"""Bytes that are received at once at most."""
+
 
 class Line(ABC):
     """One open connection to a device. Used by one thread at a time; its errors are ours.
 
     Attributes:
-        patient: Whether waiting for a reply may be done in slices; a timeout on a framed bus aborts the transfer.
+        patient: Whether waiting for a reply may be done in slices; elsewhere a timeout aborts the transfer, or loses a part.
         frames: Whether it tells where a message ends (GPIB, USBTMC, VXI-11, HiSLIP); otherwise a terminator must.
         fresh: Whether opening it anew drops what a device may still send, as with a TCP socket. A serial line does not.
     """
@@ -33,7 +36,7 @@ class Line(ABC):
 
     @abstractmethod
     def waiting(self) -> bytes:
-        """Give bytes that came and were not received yet, without waiting; they may stay to be received, or not.
+        """Give bytes that came and were not received yet, without waiting: the first of them at least. They stay to be received.
 
         Raises:
             OfflineError: the other end is closed or gone.
@@ -47,4 +50,4 @@ class Line(ABC):
         """Close it. Calling it twice is fine, and it never raises."""
 
 
-__all__ = ["Line"]
+__all__ = ["CHUNK", "Line"]

@@ -1,4 +1,6 @@
-"""How the bytes of PyVISA's resources are exchanged: TCP sockets and serial ports of pyvisa-py here, all others by PyVISA.
+"""How the bytes of PyVISA's resources are exchanged: TCP sockets and serial ports of pyvisa-py here.
+
+All others are PyVISA's own business: :mod:`~agentlab.instruments.visa.visa_line`.
 
 pyvisa-py 0.8 opens a dead port with success, spins at the end of a stream until the timeout, loses what came before a
 timeout, reads a serial line byte by byte, and may wait for ever to write. So of its sockets and ports it is only used to open
@@ -11,14 +13,14 @@ import os
 import select
 import socket
 import time
-import warnings
 from typing import Any
 
-from agentlab.errors import DeviceTimeoutError, DriverError, OfflineError
-from agentlab.instruments.visa.line import Line
-from agentlab.instruments.visa.translation import translated, translating
+from agentlab.errors import DeviceTimeoutError, OfflineError
+from agentlab.instruments.visa.closing import shut
+from agentlab.instruments.visa.line import CHUNK, Line
+from agentlab.instruments.visa.translation import translating
+from agentlab.instruments.visa.visa_line import VisaLine
 
-_CHUNK = 64 * 1024
 _BLOCK = 4096  # bytes that a socket surely takes at once when it can be written
 _NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
 
@@ -42,37 +44,6 @@ def line_of(resource: Any, address: str, end: str) -> Line:
     if library == "pyvisa_py" and os.name == "posix" and hasattr(found, "in_waiting"):
         return SerialLine(resource, found, address)
     return VisaLine(resource, address, end, getattr(session, "device", None) if library == "pyvisa_sim" else None)
-
-
-def shut(resource: Any) -> None:
-    """Close a resource; what a device that is gone says to that is of no use to anybody. Never raises; twice is fine."""
-    library = resource.visalib
-    try:
-        handle = resource.session
-        resource.close()
-    except Exception as error:  # noqa: BLE001 - a door: closing what is broken raises anything
-        translated(error)
-        return
-    for kept in ("sessions", "_last_status_in_session", "_ignore_warning_in_session"):
-        # pyvisa-py 0.8 and PyVISA 1.16 keep these for ever: a device that is away for a week would fill the memory
-        table = getattr(library, kept, None)
-        if isinstance(table, dict):
-            table.pop(handle, None)
-
-
-def drop_sockets(error: BaseException) -> None:
-    """Close what pyvisa-py 0.8 leaves open when it fails to open: only the error's own frames hold those sockets."""
-    cause: BaseException | None = error
-    while cause is not None:
-        trace = cause.__traceback__
-        while trace is not None:
-            frame, trace = trace.tb_frame, trace.tb_next
-            if str(frame.f_globals.get("__name__")).startswith("pyvisa_py."):
-                for value in frame.f_locals.values():
-                    for found in (value, *getattr(value, "__dict__", {}).values()):
-                        if isinstance(found, socket.socket):
-                            found.close()
-        cause = cause.__context__
 
 
 class SocketLine(Line):
@@ -116,7 +87,7 @@ class SocketLine(Line):
         return self._take(timeout, 0), False
 
     def waiting(self) -> bytes:
-        """Look, as :meth:`Line.waiting`; what is seen stays."""
+        """Look, as :meth:`Line.waiting`."""
         if not _is_ready(self._socket, writing=False, timeout=0.0):
             return b""
         return self._take(0.0, socket.MSG_PEEK)
@@ -135,7 +106,7 @@ class SocketLine(Line):
         if timeout and not _is_ready(self._socket, writing=False, timeout=timeout):
             raise DeviceTimeoutError
         try:
-            data = self._socket.recv(_CHUNK, flags | _NO_WAIT)
+            data = self._socket.recv(CHUNK, flags | _NO_WAIT)
         except BlockingIOError:  # a packet with a wrong checksum
             if flags:
                 return b""
@@ -170,6 +141,7 @@ class SerialLine(Line):
 
     def __init__(self, resource: Any, port: Any, address: str) -> None:
         self._resource, self._port, self._address, self._closed = resource, port, address, False
+        self._seen = b""
 
     def send(self, data: bytes, timeout: float) -> None:
         """Send, as :meth:`Line.send`."""
@@ -181,21 +153,26 @@ class SerialLine(Line):
 
     def receive(self, timeout: float) -> tuple[bytes, bool]:
         """Receive, as :meth:`Line.receive`."""
+        if self._seen:
+            data, self._seen = self._seen, b""
+            return data, False
         with translating():
             if not _is_ready(self._port, writing=False, timeout=timeout):
                 raise DeviceTimeoutError
             # in_waiting is 0 where the other end hung up; reading one byte then says so
-            return self._port.read(max(1, min(self._port.in_waiting, _CHUNK))), False
+            return self._port.read(max(1, min(self._port.in_waiting, CHUNK))), False
 
     def waiting(self) -> bytes:
-        """Look, as :meth:`Line.waiting`; what is seen is taken."""
+        """Look, as :meth:`Line.waiting`."""
         try:
-            return self.receive(0.0)[0]
+            self._seen = self.receive(0.0)[0]
         except DeviceTimeoutError:
             return b""
+        return self._seen
 
     def clear(self) -> None:
         """Drop what waits in the buffers of this machine."""
+        self._seen = b""
         with translating():
             self._port.reset_output_buffer()
             self._port.reset_input_buffer()
@@ -207,85 +184,4 @@ class SerialLine(Line):
             shut(self._resource)
 
 
-class VisaLine(Line):
-    """Any other resource that exchanges messages: GPIB, USB, VXI-11, HiSLIP, a vendor's library, pyvisa-sim.
-
-    Args:
-        resource: PyVISA's.
-        address: For errors.
-        end: What ends a reply; empty: the bus tells.
-        simulated: The device of pyvisa-sim behind it, which keeps its replies whatever is closed and opened.
-    """
-
-    def __init__(self, resource: Any, address: str, end: str, simulated: Any = None) -> None:
-        self._resource, self._address, self._closed, self._simulated = resource, address, False, simulated
-        self._is_serial = resource.interface_type.name == "asrl"
-        is_socket = resource.resource_class == "SOCKET"
-        self.frames = simulated is None and not (self._is_serial or is_socket)
-        self.patient = not self.frames
-        self.fresh = is_socket and simulated is None
-        self._timeout = -1.0
-        if end:
-            try:
-                with translating():
-                    resource.read_termination = end
-            except ValueError as error:
-                raise DriverError(f"read_termination {end!r} is refused by {address}: {error}") from error
-
-    def send(self, data: bytes, timeout: float) -> None:
-        """Send, as :meth:`Line.send`."""
-        with translating():
-            self._limit(timeout)
-            sent, status = self._resource.visalib.write(self._resource.session, data)
-        if sent < len(data):
-            raise OfflineError(f"{self._address} took only {sent} of {len(data)} bytes ({status.name})")
-
-    def receive(self, timeout: float) -> tuple[bytes, bool]:
-        """Receive, as :meth:`Line.receive`."""
-        with translating(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that there is more to read is no news
-            self._limit(timeout)
-            data, status = self._resource.visalib.read(self._resource.session, _CHUNK)
-        if not data:
-            raise DeviceTimeoutError
-        return bytes(data), self.frames and status.name in {"success", "success_termination_character_read"}
-
-    def waiting(self) -> bytes:
-        """Look, as :meth:`Line.waiting`. A bus that frames is not asked: its devices drop an unread reply by themselves."""
-        if self._simulated is not None:
-            return b"".join(map(bytes, getattr(self._simulated, "_output_buffers", ())))
-        if self.frames:
-            return b""  # IEEE 488.2, 6.3.2.3: a command before the reply was read interrupts it and clears the output queue
-        if self._is_serial:
-            with translating():
-                if not self._resource.bytes_in_buffer:
-                    return b""
-        try:
-            return self.receive(0.0)[0]
-        except DeviceTimeoutError:
-            return b""
-
-    def clear(self) -> None:
-        """Clear the device, as :meth:`Line.clear`."""
-        if self.frames:
-            try:
-                with translating():
-                    self._resource.clear()
-            except (DriverError, NotImplementedError):  # this kind of bus has no device clear
-                return
-
-    def close(self) -> None:
-        """Close, as :meth:`Line.close`."""
-        if not self._closed:
-            self._closed = True
-            shut(self._resource)
-
-    def _limit(self, timeout: float) -> None:
-        """Set the resource's own limit, if it is another than last time: setting may cost more than a read."""
-        coarse = max(0.0, round(timeout, 3))
-        if coarse != self._timeout:
-            self._resource.timeout = coarse * 1000.0
-            self._timeout = coarse
-
-
-__all__ = ["SerialLine", "SocketLine", "VisaLine", "drop_sockets", "line_of", "shut"]
+__all__ = ["SerialLine", "SocketLine", "line_of"]
