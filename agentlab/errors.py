@@ -246,14 +246,12 @@ class RemoteError(AgentLabError, RuntimeError):
 
 def _brief_traceback(error: AgentLabError) -> list[str]:
     """Give an error as lines of text, without our own frames and without those of other processes."""
-    import linecache
     import traceback  # most programs print none
 
-    linecache.checkcache()
-    trace = error.__traceback__
-    frames = zip(traceback.walk_tb(trace), traceback.extract_tb(trace), strict=True)
-    own = [one for (frame, _), one in frames if not str(frame.f_globals.get("__name__", "")).startswith(_NOT_THE_USERS)]
-    lines = ["Traceback (most recent call last):\n", *traceback.format_list(own)] if own else []
+    frames = traceback.walk_tb(error.__traceback__)
+    own = ((frame, line) for frame, line in frames if not str(frame.f_globals.get("__name__", "")).startswith(_NOT_THE_USERS))
+    shown = traceback.StackSummary.extract(own).format()
+    lines = ["Traceback (most recent call last):\n", *shown] if shown else []
     notes = [str(note) for note in getattr(error, "__notes__", ())]
     if any(note.startswith(REMOTE_NOTE) for note in notes):
         lines.append("  (where the other process raised it: import sys; print(sys.last_value.remote_traceback))")

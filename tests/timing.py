@@ -14,9 +14,9 @@ MOST = 10.0  # a machine that is slower than this cannot run these tests
 class soon:  # read as a word: `assert time.monotonic() - began < soon(1.0)`
     """An upper limit, stretched where the machine needs it.
 
-    Choose it so that an idle machine needs less than a quarter of it, and so far below what would take too long (the end
-    of the long call, a time-out, a lease) that ten times as much tells them apart still. What cannot have such a limit is
-    shown without a clock (by counts, by the order of events), or measured by a benchmark.
+    Choose it so that an idle machine needs less than a quarter of it, and far below what would take too long: the end of the
+    long call, a time-out, a lease. What cannot have such a limit is shown without a clock (by counts, by the order of
+    events), or measured by a benchmark.
 
     The machine is looked at only when the limit was passed: a limit that holds costs nothing.
 

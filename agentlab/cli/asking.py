@@ -158,9 +158,14 @@ class Peer:
     ) -> Exception:
         """Say that it has no such thing, and what it has, its own before what all have; give what to raise.
 
+        Of an instrument that is what its driver has.
+
         Raises:
             AgentStoppedError: it is a service that does not run, which may be the reason; the text says why it does not.
         """
+        if self.is_instrument:  # what every agent has is not what somebody wanted who asks a device
+            there = [one["name"] for key in ("actions", "parameters") for one in self.ask("describe", timeout=timeout)[key]]
+            return mistake(f"{self.name!r} has no {what} {name!r}{nearest(name, there)}")
         self.check_runs(name, timeout)
         return mistake(f"{self.name!r} has no {what} {name!r}{nearest(name, known(timeout), last=self.common())}")
 

@@ -109,7 +109,13 @@ def _story(row: dict[str, Any]) -> str:
     doing = f"{row['action']} runs{_progress(row)}" if row["state"] == "busy" and row.get("action") else ""
     if isinstance(hangs, dict) and hangs.get("text") != why:  # before the device was ever there, that is the reason, too
         doing = str(hangs.get("text"))
-    return "; ".join(str(part) for part in (why, doing, shown) if part) or "-"
+    return "; ".join(str(part) for part in (why, _latch(row), doing, shown) if part) or "-"
+
+
+def _latch(row: dict[str, Any]) -> str:
+    """Give who latched it, and why; empty: it is not latched. A device that is away shows no other sign of it."""
+    latch = row.get("latch")
+    return f"latched by {latch['by'] or 'somebody'}: {latch['reason']}" if isinstance(latch, dict) else ""
 
 
 def _short(text: str) -> str:

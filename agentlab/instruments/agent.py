@@ -22,7 +22,7 @@ from agentlab.instruments.engine.interlocks import Rule
 from agentlab.instruments.engine.latch_file import LatchFile
 from agentlab.instruments.model.reading import Reading
 from agentlab.instruments.model.spec import InstrumentSpec
-from agentlab.instruments.serving.guard import READINGS, Guard
+from agentlab.instruments.serving.guard import INSTEAD_PERIOD, READINGS, Guard
 from agentlab.instruments.serving.identity import driving
 from agentlab.instruments.serving.operations import Operations
 from agentlab.instruments.serving.results import told_reading, without_value
@@ -72,7 +72,7 @@ class InstrumentAgent(Agent):
         if spec.history is not None:
             from agentlab.runs.history import HistoryWriter  # loads SQLAlchemy, which only those who keep a history need
 
-            self._history = HistoryWriter(spec.history)
+            self._history = HistoryWriter(spec.history, keep=spec.history_days)
         self._bind_readings()
         self.device = Instrument(
             spec,
@@ -89,6 +89,8 @@ class InstrumentAgent(Agent):
         self.device.start()
         self._in_charge = True
         self._guard.begin(self._directory)
+        if self._guard.rules:
+            self._look_instead()
 
     def on_stop(self) -> None:
         """Bring the device into its safe state and let go of it."""
@@ -212,6 +214,11 @@ class InstrumentAgent(Agent):
                 self._send(message)
 
     # --- interlocks -------------------------------------------------------------------------------------------------
+
+    def _look_instead(self) -> None:
+        """Have the rules carried out while the loop stands still, or is stopped. In the engine's watching thread."""
+        self.device.later(INSTEAD_PERIOD, self._look_instead)
+        self._guard.look_instead()
 
     def _enforce(self, rule: Rule, why: str) -> None:
         """Do what a violated rule demands, unless it is done or being done."""

@@ -13,6 +13,7 @@ from agentlab.errors import AgentStartError, DriverError, NameTakenError
 from agentlab.instruments.agent import InstrumentAgent
 from agentlab.instruments.client.proxy import InstrumentProxy
 from agentlab.instruments.model.spec import InstrumentSpec
+from agentlab.instruments.model.values import shown
 from agentlab.instruments.serving.guard import rules_of
 from agentlab.runtime.agentprocess import AgentProcess
 
@@ -41,6 +42,7 @@ def run_instrument(
     on_owner_lost: str = "keep",
     interlocks: Sequence[str] = (),
     history: str | os.PathLike[str] | None = None,
+    history_days: float | None = None,
     latch_file: str | os.PathLike[str] | None = None,
     watchdog: float | None = None,
     device_timeout: float | None = None,
@@ -74,6 +76,7 @@ def run_instrument(
         on_owner_lost: ``keep`` everything as it is then, or ``safe``.
         interlocks: Rules such as ``stage.temperature > 320 K -> heater.safe()`` that this instrument carries out.
         history: Path of the SQLite file that keeps what is polled.
+        history_days: Days that its readings are kept there; None: for good.
         latch_file: Path of a file in which a latched safe state outlives the agent, until it is reset; None: it ends with it.
             Those of a lab file have one by themselves.
         watchdog: Seconds after which it is made safe unless ``proxy.kick()`` comes.
@@ -97,6 +100,8 @@ def run_instrument(
         NameTakenError: the name is taken; the device was not touched.
         NameServerUnavailableError: no name server is known.
     """
+    if not _holds_instruments(base):
+        raise DriverError(f"base of instrument {name!r} is {shown(base)}; give a class that inherits from InstrumentAgent")
     given = dict(kwargs or {})
     twice = given.keys() & driver_kwargs.keys()
     if twice:
@@ -120,6 +125,7 @@ def run_instrument(
         on_owner_lost=on_owner_lost,
         interlocks=[interlocks] if isinstance(interlocks, str) else list(interlocks),
         history=None if history is None else str(Path(history).absolute()),
+        history_days=history_days,
         latch_file=None if latch_file is None else str(Path(latch_file).absolute()),
         watchdog=watchdog,
         timeout=device_timeout,
@@ -139,6 +145,10 @@ def run_instrument(
         process.join(_END)
         raise
     return proxy
+
+
+def _holds_instruments(base: object) -> bool:
+    return isinstance(base, type) and issubclass(base, InstrumentAgent)
 
 
 def _start(process: AgentProcess, name: str) -> None:
@@ -165,7 +175,7 @@ def _await_first_attempt(proxy: InstrumentProxy, wait: float) -> None:
             kind = status.get("error", "")
             if kind == DriverError.__name__:
                 raise DriverError(status["reason"])
-            if kind not in _PASSING:  # such as a ValueError of its constructor
+            if kind and kind not in _PASSING:  # such as a ValueError of its constructor; none: its safe state cannot be reached
                 raise DriverError(f"the driver of {proxy.name} cannot be opened: {status['reason']}")
         if status["state"] != "connecting" or time.monotonic() >= deadline:
             return

@@ -115,6 +115,9 @@ class DriverModel(Model):
     history: bool | str = Field(
         default=False, description="whether its readings are kept: a SQLite file; true: beside the lab file, one for all"
     )
+    history_days: float | None = Field(
+        default=None, gt=0, description="days that its readings are kept in the history; null: for good"
+    )
     watchdog: Seconds | None = Field(
         default=None, description="seconds without a kick after which it goes into its safe state; null: it needs none"
     )

@@ -115,6 +115,7 @@ def instrument_spec(
         on_owner_lost=model.owner.on_lost,
         interlocks=list(interlocks),
         history=model.history if isinstance(model.history, str) else None,
+        history_days=model.history_days,
         watchdog=model.watchdog,
         timeout=model.timeout,
         ping=model.ping,

@@ -39,7 +39,7 @@ class HistoryWriter:
 
     Args:
         path: The file; several instruments, also of other processes, may write the same.
-        keep: Days after which readings are removed; None: never.
+        keep: Days after which readings are removed, of the instruments that it writes for; None: never.
         period: Seconds that a reading may wait in memory.
 
     Raises:
@@ -164,7 +164,8 @@ class HistoryWriter:
         if self._keep is None or now - self._tidied < _TIDY:
             return
         self._tidied = now
-        _remove(self._database, time.time() - self._keep * _DAY)
+        mine = {instrument for instrument, _, _ in self._series}  # others, in the same file, may be kept longer
+        _remove(self._database, time.time() - self._keep * _DAY, series.c.instrument.in_(mine))
 
 
 class History:
@@ -258,10 +259,10 @@ class History:
         return _remove(self._database, end) if self._database.exists() else 0
 
 
-def _remove(database: Database, before: float) -> int:
+def _remove(database: Database, before: float, *which: sa.ColumnElement[bool]) -> int:
     """Remove what is older, one series after another: others write in between, and the table is in that order."""
     with database.reading() as connection:
-        numbers = connection.execute(sa.select(series.c.id)).scalars().all()
+        numbers = connection.execute(sa.select(series.c.id).where(*which)).scalars().all()
     count = 0
     for number in numbers:
         with database.writing() as connection:

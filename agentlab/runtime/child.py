@@ -148,8 +148,11 @@ def _start(
     try:
         answer = _converse(_launch(here, child, method, outputs, deadline), frames, deadline)
         if answer is not None and answer[0] == READY:
-            child.became_ready(answer[1], keep_link=not (_HAS_FORK_SERVER or child.detach))
-            return
+            if not child.wait_until_known(max(_END_GRACE, deadline - time.monotonic())):
+                raise TimeoutError
+            if child.pid:
+                child.became_ready(answer[1], keep_link=not (_HAS_FORK_SERVER or child.detach))
+                return
         ended = child.join(_END_GRACE)
         if answer is not None and answer[0] == FAILED:
             raise AgentStartError(answer[1].decode("utf-8", "replace"))

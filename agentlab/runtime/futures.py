@@ -79,6 +79,9 @@ class Callers:
             uri: Where that one is.
             safe: Whether the call is a safe one.
             call: What calls.
+
+        Raises:
+            RuntimeError: the system gives no further thread; nothing is called then.
         """
         future = CallFuture(name, uri, safe)
         with self._lock:
@@ -89,8 +92,18 @@ class Callers:
                 self._free += 1
             self._jobs.put((future, call))
         if start:
-            threading.Thread(target=self._work, name="agentlab-future", daemon=True).start()
+            self._start(future)
         return future
+
+    def _start(self, future: CallFuture) -> None:
+        try:
+            threading.Thread(target=self._work, name="agentlab-future", daemon=True).start()
+        except RuntimeError:
+            future.cancel()  # whoever takes it out of the queue passes it over
+            with self._lock:
+                self._threads -= 1
+                self._free -= 1
+            raise
 
     def _work(self) -> None:
         while True:

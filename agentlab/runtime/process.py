@@ -42,6 +42,7 @@ class Child:
         self._exitcode: int | None = None
         self._on_exit, self._call, self._forget = on_exit, call, forget
         self._lock = threading.Lock()
+        self._known = threading.Event()
         self._ended = threading.Event()
         self._is_ready = False
         self._unwanted = False
@@ -101,11 +102,20 @@ class Child:
             if self._ended.is_set():
                 self._wake_reader()
 
+    def wait_until_known(self, timeout: float) -> bool:
+        """Wait until ``pid`` is set, or it is known that it will never be: its own word may come before its fork server's.
+
+        Returns:
+            Whether one of them came in time.
+        """
+        return self._known.wait(timeout)
+
     def began(self, pid: int) -> None:
         """It exists. For the one that made it; may come in any thread."""
         with self._lock:
             self.pid = pid
             unwanted = self._unwanted
+            self._known.set()
         if unwanted:
             self.kill()
 
@@ -116,6 +126,7 @@ class Child:
                 return
             self._exitcode = exitcode
             self._ended.set()
+            self._known.set()
             self._wake_reader()
             ready = self._is_ready
             if ready:

@@ -254,6 +254,8 @@ class _Passing(Transcript):
                     self._session.recover()
                 if "?" in command:
                     reply = self._session.query(command)
+                    if self._session.frames:  # the bus tells the end of a message; its line end is still there
+                        reply = reply.removesuffix("\n").removesuffix("\r")
                 else:
                     self._session.write(command)
             except OfflineError:

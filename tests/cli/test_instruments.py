@@ -141,6 +141,7 @@ def test_reading_and_setting(lab, run):
         (("get", "away.voltage"), "away is offline", 1),
         (("get", "away"), "away is offline", 1),
         (("get", "pus"), "did you mean 'psu'?", 2),
+        (("call", "psu", "slwo"), "'slwo'; did you mean 'slow'? known names: 'label', 'slow', 'tint', 'voltage'", 2),
         (("get", "Meter"), "'Meter' names no attribute; write NAME.attribute", 2),
         (("set", "psu", "3"), "'psu' is an instrument; write psu.PARAMETER: agentlab describe psu lists", 2),
         (("set", "psu.voltage", "-5", "mV"), "voltage = -0.005 V is out of limits", 2),
@@ -429,6 +430,12 @@ def reading(name, value, sequence=0, **more):
 )
 def test_what_the_table_tells(said, story):
     assert _story(_row(Answer(Place("psu", "uri"), said))) == story
+
+
+@pytest.mark.parametrize(("by", "who"), [("ann@lab1", "ann@lab1"), ("", "somebody")])
+def test_who_latched_it_and_why_is_shown_also_of_what_is_away(by, who):
+    row = {"state": "offline", "reason": "no device", "no_answer": None, "readings": {}, "latch": {"by": by, "reason": "smoke"}}
+    assert _story(row) == f"no device; latched by {who}: smoke"
 
 
 def test_who_does_not_answer_is_shown():

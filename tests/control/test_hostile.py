@@ -166,7 +166,7 @@ def test_five_hundred_silent_connections(served):
     assert time.monotonic() - start < PREAMBLE_TIMEOUT, "they were gone already"
     assert strangers[0].closed()
     assert strangers[-1].closed()
-    assert time.monotonic() - start < soon(PREAMBLE_TIMEOUT + 2)
+    assert time.monotonic() - start < soon(4 * PREAMBLE_TIMEOUT)
     eventually(lambda: daemon.counters["refused"] == 500)
     for stranger in strangers:
         stranger.sock.close()
@@ -190,10 +190,10 @@ def test_eighty_slow_writers(served, state):
         at += 1
         for _ in range(5):
             start = time.monotonic()
-            assert client.call(b"x", timeout=1) == b"x"
+            assert client.call(b"x", timeout=20) == b"x"
             slowest = max(slowest, time.monotonic() - start)
         time.sleep(0.1)  # slow writers are slow
-    assert slowest < 0.5
+    assert slowest < soon(0.5)
     assert len(daemon._pool._threads) <= 10
     for stranger in strangers:
         stranger.sock.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from agentlab.control.remote_errors import error_from_bytes, error_to_bytes
@@ -44,6 +45,11 @@ def test_our_own_frames_are_not_shown_and_notes_of_the_user_are() -> None:
     assert "settings.py" not in text
     assert 'config["START_METHOD"]' in text
     assert text.endswith("set in lab.py")
+
+
+def test_a_limit_of_the_users_for_tracebacks_is_no_error(monkeypatch: Any) -> None:
+    monkeypatch.setattr(sys, "tracebacklimit", 0, raising=False)
+    assert shown(LimitError("x")) == ["LimitError: x"]
 
 
 def test_one_that_was_never_raised() -> None:

@@ -55,7 +55,7 @@ def test_demonstrations_do_not_meet_and_the_same_seed_gives_the_same_spectrum(tm
 def test_the_whole_demonstration_ends_by_itself_in_time(tmp_path):
     began = time.monotonic()
     assert agentlab("demo", "-o", tmp_path).code == 0
-    assert time.monotonic() - began < soon(20)
+    assert time.monotonic() - began < soon(40)
     assert len(read(tmp_path)) == 241
 
 

@@ -13,8 +13,17 @@ from tests.docs.following import DOCS, Follower
 from tests.examples.test_examples import EXAMPLES, EXPECTED, lines
 
 LOOKING = ("get", "instruments", "describe", "who", "estop")
-MEASURING = ("up", "get meter", "instruments", "watch", "who", "lock", "logs", "runs")
-INSTRUMENTS = ("first_instrument", "instrument_drivers", "sharing", "safety", "sweeps", "driver_testing", "visa_traps")
+MEASURING = ("up", "get meter", "get supply.measured", "instruments", "watch", "who", "lock", "logs", "runs")
+INSTRUMENTS = (
+    "first_instrument",
+    "instruments",
+    "instrument_drivers",
+    "sharing",
+    "safety",
+    "sweeps",
+    "driver_testing",
+    "visa_traps",
+)
 
 
 @pytest.fixture
@@ -36,6 +45,7 @@ def follower(tmp_path):
         subprocess.run(command, cwd=folder, env=follower.environ, capture_output=True, check=True, timeout=30)
 
 
+@pytest.mark.timeout(400)  # a hundred commands, one after the other
 def test_every_step_of_the_pages_does_what_it_says(follower):
     """Three pages use the same lab, one after the other; the others use none."""
     assert follower.follow("first_instrument.rst") >= 12

@@ -34,7 +34,7 @@ def matches(pattern: str, text: str) -> bool:
 
 def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
     is_test = "\ndef test_" in (SNIPPETS / program).read_text("utf-8")
-    how = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if is_test else ["-u"]
+    how = ["-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider"] if is_test else ["-u"]
     command = [sys.executable, *how, str(SNIPPETS / program)]
     environ = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=60)

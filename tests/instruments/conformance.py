@@ -112,7 +112,7 @@ def quickly(function: Callable[[], Any], what: str) -> Any:
         began = time.perf_counter()
         found = function()
         times.append(time.perf_counter() - began)
-        if times[-1] < QUICK:
+        if times[-1] < soon(QUICK):
             return found
     raise AssertionError(f"{what} took {[round(one * 1e3) for one in times]} ms, not {QUICK * 1e3:g} ms")
 
@@ -254,8 +254,8 @@ def cable(bed: Bed) -> None:
         with pytest.raises(OfflineError) as found:  # the first call may have to find it out
             bed.proxy.timeout(10).get(bed.rig.reads)
         assert isinstance(found.value, ConnectionError)
-        assert time.monotonic() - began < soon(1.0)
-        assert wait_condition(lambda: bed.proxy.status()["state"] == "offline", timeout=1.0), bed.proxy.status()
+        assert time.monotonic() - began < soon(2.0)
+        assert wait_condition(lambda: bed.proxy.status()["state"] == "offline", timeout=5.0), bed.proxy.status()
         refused(bed.read, OfflineError, "reading from what is offline")
         refused(lambda: bed.write(bed.rig.other), OfflineError, "setting what is offline")
     finally:
@@ -294,7 +294,9 @@ def status(bed: Bed) -> None:
 def expired(bed: Bed) -> None:
     """A call whose time ran out while it waited is not executed."""
     bed.write(bed.rig.value)
-    future, before = bed.long(), bed.heard()
+    assert bed.written() == pytest.approx(bed.rig.value)  # so it was heard: nothing answers to a set
+    before = bed.heard()
+    future = bed.long()
     try:
         assert wait_condition(bed.busy), bed.proxy.status()
         with pytest.raises((ExpiredError, CallTimeoutError)):

@@ -1,7 +1,8 @@
-"""A device on a TCP port of this machine, in a thread of the test: it answers line by line as a function says, and counts."""
+"""Devices on a TCP port or a serial line of this machine, each in a thread of the test: they answer line by line, and count."""
 
 from __future__ import annotations
 
+import os
 import selectors
 import socket
 import threading
@@ -123,3 +124,48 @@ class LineDevice:
             reply = self.answer(text)
             if reply is not None:
                 connection.sendall(reply if isinstance(reply, bytes) else reply.encode() + b"\n")
+
+
+class SerialDevice:
+    """A device behind a pseudo-terminal; answers each line by a dict, and those that begin with SLOW when ``gate`` is open."""
+
+    def __init__(self, replies: dict[str, bytes]) -> None:
+        self.replies = replies
+        self.received: list[str] = []
+        self.ours, self._theirs = os.openpty()
+        self.path = os.ttyname(self._theirs)
+        self.gate = threading.Event()
+        self.gate.set()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """The VISA address."""
+        return f"ASRL{self.path}::INSTR"
+
+    def _run(self) -> None:
+        buffer = b""
+        while True:
+            try:
+                data = os.read(self.ours, 1000)
+            except OSError:
+                return
+            if b"\x04" in data:
+                return
+            buffer += data
+            while b"\n" in buffer:
+                line, _, buffer = buffer.partition(b"\n")
+                command = line.decode()
+                self.received.append(command)
+                if command.startswith("SLOW"):
+                    self.gate.wait(5.0)
+                if command in self.replies:
+                    os.write(self.ours, self.replies[command])
+
+    def close(self) -> None:
+        """End the thread."""
+        os.write(self._theirs, b"\x04\n")
+        self._thread.join(5.0)
+        os.close(self._theirs)
+        os.close(self.ours)

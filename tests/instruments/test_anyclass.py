@@ -563,6 +563,18 @@ def test_limits_in_annotations_that_are_text_outlive_the_names_of_their_module()
     assert p["other"].type == "any" and p["count"].type == "int"
 
 
+def test_an_annotation_that_cannot_be_evaluated_costs_no_other_its_meaning():
+    class Own:
+        class Mode(enum.Enum):
+            SLOW = 1
+
+        mode: Mode
+        other: Nowhere  # noqa: F821
+
+    p = driver_of(Own).table().parameters
+    assert p["mode"].choices == (1,) and p["other"].type == "any"
+
+
 def test_a_limit_that_cannot_be_evaluated_is_told_and_not_dropped():
     class Supply:
         voltage: "Annotated[float, Range(0, MOST)]"  # type: ignore[name-defined]  # noqa: F821, UP037
@@ -608,3 +620,14 @@ def test_only_sequences_of_numbers_are_arrays():
 
     p = driver_of(Scope).table().parameters
     assert [name for name, one in p.items() if one.type == "array"] == ["trace", "pair", "bare", "samples"]
+
+
+def test_a_ping_that_the_class_does_not_have_is_told():
+    class Meter:
+        level = 3
+
+    driver = AnyClassDriver(InstrumentSpec("m", Meter, ping="*IDN?"), Meter)
+    driver.open()
+    with pytest.raises(DriverError, match=r"ping is '\*IDN\?', which Meter does not have"):
+        driver.prove()
+    driver.close()

@@ -494,6 +494,19 @@ def test_closing_refuses_what_waits_and_leaves_a_stuck_driver_behind(caplog):
     assert "is left behind" in caplog.text
 
 
+def test_who_comes_while_a_stuck_instrument_is_closed_is_answered_at_once():
+    with Rig() as rig:
+        rig.online()
+        rig.driver.can_abort = False
+        rig.slow(ANNA)
+        rig.engine.acquire(ANNA).wait(0)
+        assert not rig.engine.close(timeout=0.05)
+        with pytest.raises(OfflineError, match="psu is being shut down"):
+            rig.engine.acquire(BERT, timeout=60.0).wait(0)
+        assert "slow has been running" in rig.engine.estop_within(60.0, "smoke").wait(0)["pending"]
+        rig.driver.free.set()
+
+
 def test_a_thousand_silences_leave_no_thread_and_no_task(rig):
     for _ in range(200):
         rig.driver.raising["get"] = [silent()]

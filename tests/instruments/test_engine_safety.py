@@ -243,6 +243,29 @@ def test_a_safe_state_that_cannot_be_is_a_fault(safe, text):
         assert text in rig.engine.status()["reason"]
 
 
+@pytest.mark.parametrize(
+    ("deed", "text"),
+    [
+        ("psu.votlage = 0", "did you mean 'voltage'"),
+        ("psu.voltage = 11 V", "voltage = 11 V is out of limits"),
+        ("psu.serial = x", "only read"),
+        ("psu.of()", "did you mean 'off'"),
+        ("psu.voltage()", "is a parameter"),
+    ],
+)
+def test_a_rule_that_could_not_be_carried_out_is_a_fault_before_it_has_to_be(deed, text):
+    with Rig(FakeDriver(BARE), interlocks=[f"oven.temperature > 5 K -> {deed}"]) as rig:
+        assert rig.until("fault")
+        assert "could not be carried out: " in rig.engine.status()["reason"]
+        assert text in rig.engine.status()["reason"]
+
+
+def test_rules_that_can_be_carried_out_are_no_fault():
+    rules = [f"oven.temperature > 5 K -> psu.{deed}" for deed in ("safe()", "off()", "voltage = 0 mV")]
+    with Rig(FakeDriver(BARE), interlocks=rules) as rig:
+        rig.online()
+
+
 def test_without_a_safe_state_a_stop_latches_and_there_is_nothing_to_wait_for():
     for driver, safe in ((FakeDriver(BARE), None), (FakeDriver(), False)):
         with Rig(driver, safe=safe) as rig:
@@ -599,6 +622,18 @@ def test_a_ramp_of_an_interlock_does_not_go_on_from_the_safe_state():
         assert max(after - before for before, after in itertools.pairwise(last)) <= 10
 
 
+def test_nor_does_one_that_was_in_its_first_step():
+    with Rig() as rig:
+        rig.online()
+        read = rig.driver.get
+        rig.driver.get = lambda name: (rig.engine.estop("smoke"), read(name))[1]  # while it asks where the ramp begins
+        ramp = rig.engine.enforce(parse_interlock("oven.temperature > 3 -> psu.current = 100"), "hot")
+        with pytest.raises(CancelledCallError):
+            ramp.wait(5)
+        assert rig.until("safe")
+        assert rig.driver.count("set", "current") == 1 and rig.driver.did[-1] == ("safe",)
+
+
 def test_a_rule_that_waits_behind_a_long_call_waits_once():
     rule = parse_interlock("oven.temperature > 3 -> psu.output = off")
     with Rig() as rig:
@@ -623,6 +658,20 @@ def test_orders_for_a_device_that_is_away_pile_up_nothing(rig):
             rig.engine.safe(BERT).wait(0)
     assert len(rig.engine._board.order.answers) <= 1
     rig.driver.away = ""
+
+
+def test_stops_that_may_wait_for_long_pile_up_nothing(rig):
+    for _ in range(3):
+        assert rig.engine.estop_within(1e8, "smoke").wait(5)["pending"] is None
+    assert rig.engine._watcher._alarms == []
+
+
+def test_what_is_due_and_fails_keeps_nothing_else_from_being_done(rig, caplog):
+    done = []
+    for action in (lambda: 1 / 0, lambda: done.append(1)):
+        rig.engine.later(0.0, action)
+    assert wait_condition(lambda: done)
+    assert "something that was due failed" in caplog.text
 
 
 def test_whoever_listens_and_fails_harms_no_call_and_is_told_once(caplog):

@@ -13,6 +13,7 @@ from agentlab.instruments import run_instrument
 from agentlab.testing.waiting import wait_condition
 from tests.instruments.live import Benches
 from tests.instruments.rigs import MODULE
+from tests.timing import soon
 
 COUNT = 20
 
@@ -40,8 +41,8 @@ def test_it_reaches_twenty_instruments_in_the_middle_of_long_calls(lab):
     assert len(done) == COUNT and all(one.result()["latched"] for one in told)
     assert wait_condition(lambda: all(lab.value("VOLT", f"b{number}") == 0.0 for number in range(COUNT)), timeout=5.0)
     off = time.monotonic() - began
-    assert reached < 0.25 * 4, reached  # the benchmark says how far below 250 ms it is on an idle machine
-    assert off < 2.0, off
+    assert reached < soon(1.0), reached  # the benchmark says how far below 250 ms it is on an idle machine
+    assert off < soon(2.0), off
     for proxy in proxies:
         with pytest.raises(LatchedError):
             proxy.voltage = 1.0

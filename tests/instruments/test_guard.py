@@ -208,6 +208,29 @@ def test_a_rule_that_cannot_be_carried_out_keeps_no_other_from_it(agent: Agent) 
     assert [what for what, _ in bench.acts] == ["power", "safe"]
 
 
+def test_somebody_looks_instead_of_a_loop_that_stands_still(agent: Agent) -> None:
+    bench = Bench(agent, HOT)
+    bench.say("stage", "temperature", 300.0, "K")
+    bench.now += LEAST_AGE + 0.1
+    bench.guard.look_instead()
+    assert bench.acts == []  # it may have stood still all together: the loop will look at once
+    bench.guard.look()
+    assert len(bench.acts) == 1
+    for _ in range(2):
+        bench.guard.look_instead()
+    assert len(bench.acts) == 1
+    bench.say("heater", "current", 1.0)  # own readings come also while the agent is stopped
+    bench.guard.look_instead()
+    assert len(bench.acts) == 2
+    bench.guard.look_instead()
+    assert len(bench.acts) == 3
+    for _ in range(10):
+        bench.guard.look()
+        bench.say("stage", "temperature", 300.0, "K")
+        bench.guard.look_instead()
+    assert bench.guard.violations == {} and len(bench.acts) == 4
+
+
 def test_without_rules_there_is_no_timer(agent: Agent) -> None:
     Bench(agent).guard.begin(None)
     assert agent.list_timers() == []

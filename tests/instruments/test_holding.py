@@ -99,6 +99,30 @@ def test_long_calls_of_futures_cost_nobody_a_lock() -> None:
         assert all(one.result(5.0) for one in busy)
 
 
+def test_a_heartbeat_that_gets_no_thread_for_a_while_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Desk()
+    refused: list[str] = []
+    start = threading.Thread.start
+
+    def none_left(thread: threading.Thread) -> None:
+        refused.append(thread.name)
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(futures, "MOST_THREADS", 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError):
+            own(desk)
+        patch.setattr(threading.Thread, "start", lambda t: none_left(t) if t.name == "agentlab-future" else start(t))
+        keeper().callers = futures.Callers()
+        held, _ = own(desk)
+        assert wait_condition(lambda: refused.count("agentlab-future") > 3)
+        assert held.held and desk.asked == []
+    assert wait_condition(lambda: desk.count("renew") >= 2)
+    held.release()
+    assert wait_condition(lambda: not lock_threads())
+
+
 def test_loss_is_told_and_the_next_write_raises() -> None:
     desk = Desk()
     held, forgotten = own(desk)

@@ -119,7 +119,7 @@ def test_a_driver_that_hangs_while_it_is_built_keeps_nobody_waiting_for_ever(ns:
         began = time.monotonic()
         with pytest.raises(OfflineError, match="connecting"):
             ask()
-        assert time.monotonic() - began < soon(1.0)
+        assert time.monotonic() - began < soon(3.0)
     assert psu.on_error  # what is the agent's own needs no driver
     os.kill(psu.execute_as_function(os.getpid), signal.SIGKILL)
 

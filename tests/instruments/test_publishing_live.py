@@ -63,4 +63,4 @@ def test_a_late_subscriber_has_the_last_value_at_once(lab):
     listener = run_agent("late", lab.nsaddr, base=Listener)
     lab.proxies.append(listener)
     listener.listen("rare")
-    assert wait_condition(lambda: "voltage" in listener.seen()["last"], timeout=2.0)
+    assert wait_condition(lambda: "voltage" in listener.seen()["last"], timeout=10.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -35,12 +36,13 @@ from agentlab.errors import (
 )
 from agentlab.instruments import Range, Unit
 from agentlab.instruments.drivers.docunits import said_type, unit_in
+from agentlab.instruments.drivers.held import Held
 from agentlab.instruments.drivers.loading import load_driver
 from agentlab.instruments.drivers.pymeasure import PyMeasureDriver
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.testing.transcript import Transcript
 from agentlab.testing.waiting import wait_condition
-from tests.instruments.lines import LineDevice
+from tests.instruments.lines import LineDevice, SerialDevice
 from tests.timing import soon
 
 HP_WARNS = pytest.mark.filterwarnings("ignore:It is not known whether:FutureWarning")  # says PyMeasure of its HP34401A
@@ -531,9 +533,10 @@ def test_a_late_reply_never_reaches_another_call(live: PyMeasureDriver, device: 
     assert [live.get("reading") for _ in range(100)] == [1.5] * 100
 
 
-def test_a_reply_too_much_is_seen_before_the_next_query(live: PyMeasureDriver, device: LineDevice) -> None:
+def test_of_two_replies_none_is_a_value(live: PyMeasureDriver, device: LineDevice) -> None:
     device.answer = {**REPLIES, "VOLT1?": b"2.5\n99.25\n"}.get
-    assert live.get("ch_1.voltage") == 2.5
+    with pytest.raises(BadReplyError, match=r"more than one reply to 'ch_1\.voltage': b'99.25.*' came, too"):
+        live.get("ch_1.voltage")
     with pytest.raises(BadReplyError, match="nobody asked for"):
         live.get("reading")
     assert "READ?" not in device.heard
@@ -541,10 +544,81 @@ def test_a_reply_too_much_is_seen_before_the_next_query(live: PyMeasureDriver, d
     assert live.get("reading") == 1.5
 
 
+def test_the_answer_to_a_set_is_no_value(live: PyMeasureDriver, device: LineDevice) -> None:
+    device.answer = {**REPLIES, "VOLT1 3": "0"}.get
+    live.set("ch_1.voltage", 3)
+    with pytest.raises(BadReplyError, match=r"nobody asked for after 'ch_1\.voltage' was sent"):
+        live.get("reading")
+    assert "READ?" not in device.heard
+    live.recover()
+    assert live.get("reading") == 1.5
+
+
+def test_only_the_first_set_of_a_parameter_is_waited_behind(live: PyMeasureDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    held: list[float] = []
+    monkeypatch.setattr(Held, "listen", lambda self, seconds: held.append(seconds) or self.waiting())
+    for volts in (3, 4, 5):
+        live.set("ch_1.voltage", volts)
+        assert live.get("reading") == 1.5
+    live.set("limit", 1)
+    assert live.get("reading") == 1.5 and len(held) == 2
+
+
 def test_another_device_at_the_address_is_refused(live: PyMeasureDriver, device: LineDevice) -> None:
     device.answer = {**REPLIES, "*IDN?": "OTHER,DMM,1,1"}.get
     with pytest.raises(BadReplyError, match="another device answers"):
         live.recover()
+
+
+@pytest.fixture
+def wired() -> Iterator[tuple[PyMeasureDriver, SerialDevice]]:
+    device = SerialDevice({asked: reply.encode() + b"\n" for asked, reply in {**REPLIES, "SLOW?": "99.25"}.items()})
+    made = over_tcp(Supply, device.address)
+    made.open()
+    made.prove()
+    yield made, device
+    made.close()
+    device.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_what_nobody_asked_for_on_a_serial_line_is_seen_before_the_next_query(
+    wired: tuple[PyMeasureDriver, SerialDevice],
+) -> None:
+    live, device = wired
+    os.write(device.ours, b"99.25\n")
+    assert wait_condition(lambda: live._held is not None and live._held.waiting())
+    for _ in range(2):
+        with pytest.raises(BadReplyError, match="sent b'99.25.*' that nobody asked for"):
+            live.get("reading")
+    assert "READ?" not in device.received
+    live.recover()
+    assert live.get("reading") == 1.5
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_answers_to_questions_that_were_given_up_shift_nothing_on_a_serial_line(
+    wired: tuple[PyMeasureDriver, SerialDevice],
+) -> None:
+    live, device = wired
+    live.instance.adapter.connection.timeout = 50
+    device.gate.clear()
+    with pytest.raises(DeviceTimeoutError):
+        live.get("slow")
+    for _ in range(2):
+        with pytest.raises(OfflineError):
+            live.recover()
+    device.gate.set()  # now come: 99.25, and the identity twice
+
+    def is_recovered() -> bool:
+        try:
+            live.recover()
+        except (BadReplyError, OfflineError):
+            return False
+        return True
+
+    assert wait_condition(is_recovered)
+    assert [live.get("reading") for _ in range(20)] == [1.5] * 20
 
 
 def test_the_emergency_uses_a_second_session(live: PyMeasureDriver, device: LineDevice) -> None:

@@ -126,6 +126,15 @@ def test_a_device_that_refuses_says_why_where_it_is_asked():
     assert transcript.unexpected == []
 
 
+def test_the_answer_to_a_set_that_looks_like_no_error_is_no_error_of_its_check():
+    transcript = Transcript([IDN, ("V 1", late("0", 0.002)), ("ERR?", "0"), ("V?", "5")])
+    table = {"v": {"get": "V?", "set": "V {:g}", "type": "float", "check": "ERR?"}}
+    with transcript.serve() as server, ScpiDevice(server.address, table) as device:
+        with pytest.raises(BadReplyError, match="nobody asked for after 'V 1' was sent"):
+            device.v = 1
+        assert device.v == 5.0
+
+
 def test_a_device_that_answers_sets():
     transcript = Transcript([("TALK 1", "OK"), ("TALK 2", "ERR"), ("VOLT?", "1")])
     with transcript.serve() as server, device_of(server) as device:

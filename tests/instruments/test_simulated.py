@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from agentlab.errors import AgentStartError, CancelledCallError, ConfigurationError, LimitError, OfflineError
-from agentlab.instruments import InstrumentSpec
+from agentlab.instruments import InstrumentSpec, ScpiDevice
 from agentlab.instruments.drivers.loading import load_driver
 from agentlab.instruments.simulated import (
     Heater,
@@ -25,6 +25,7 @@ from agentlab.instruments.simulated import (
     World,
     run_simulated,
     table_path,
+    visa_sim,
 )
 from agentlab.instruments.simulated.devices import KINDS
 from agentlab.instruments.simulated.dialogue import Dialogue
@@ -291,3 +292,17 @@ def test_by_hand_from_a_shell():
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+
+
+BUSES = [(kind, f"GPIB::{n}::INSTR") for n, kind in enumerate(("supply", "laser", "meter", "stage", "heater", "thermometer"), 1)]
+
+
+@pytest.mark.parametrize(("kind", "address"), [*BUSES, ("supply", "USB::0x1111::0x2222::1::INSTR")])
+def test_the_tables_of_commands_speak_to_pyvisa_sim_too(kind, address):
+    with ScpiDevice(address, table_path(kind), visa_library=visa_sim(), timeout=1) as device:
+        assert device.query("*IDN?") == f"agentlab,pyvisa-sim {kind},0,1"
+        for name, entry in device.table.entries.items():
+            found = device.get(name)
+            if entry.parameter.writable:
+                device.set(name, found)
+            assert device.get(name) == found

@@ -10,9 +10,11 @@ import pytest
 
 from agentlab.errors import BadReplyError, ConfigurationError, DeviceTimeoutError, OfflineError
 from agentlab.instruments import ScpiDevice
+from agentlab.instruments.visa import door
 from agentlab.instruments.visa.door import open_session
 from agentlab.instruments.visa.session import Session
 from agentlab.testing.transcript import HANG_UP, SILENCE, Reply, Transcript, late, raw, record, twice
+from agentlab.testing.transcript_server import MemoryLine
 from agentlab.testing.waiting import wait_condition
 from tests.timing import soon
 
@@ -101,6 +103,31 @@ def test_a_recording_outlives_what_the_device_and_the_driver_do(tmp_path):
     with real.serve() as server, pytest.raises(ZeroDivisionError), record(server.address, path, timeout=5.0) as address:
         drive(address)
     assert Transcript.from_file(path).exchanges == [("A?", "1"), ("BAD?", None), ("A?", "1")]
+
+
+def test_a_recording_from_a_bus_that_tells_the_ends_has_each_line_end_once(tmp_path, monkeypatch):
+    class Bus(MemoryLine):
+        frames = True
+
+        def waiting(self):
+            return super().waiting() if self.reading else b""
+
+        def receive(self, timeout):
+            self.reading = True
+            data, _ = super().receive(timeout)
+            self.reading = False
+            return data, True
+
+    Bus.reading = False
+    real, path = Transcript([("A?", "1.5")]), tmp_path / "a.txt"
+    monkeypatch.setattr(door, "open_session", lambda address, **_: Session(lambda: Bus(real), read_termination=""))
+    with (
+        record("GPIB::2::INSTR", path) as address,
+        socket.create_connection(("127.0.0.1", int(address.split("::")[2]))) as client,
+    ):
+        client.sendall(b"A?\n")
+        assert client.recv(100) == b"1.5\n"
+    assert path.read_text("utf-8") == "> A?\n< 1.5\n"
 
 
 @pytest.mark.parametrize("text", ["< ACME", "> A?\n< 1\n< 2", "A?", ">A?", "> A?\n<! \\x1", "> A?\n<! \u2028"])

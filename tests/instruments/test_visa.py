@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
-import pty
 import socket
 import sys
 import threading
@@ -31,6 +29,7 @@ from agentlab.instruments.visa.translation import translated, translating
 from agentlab.instruments.visa.visa_line import VisaLine
 from agentlab.testing.transcript import HANG_UP, SILENCE, Reply, Transcript, late, raw, twice
 from agentlab.testing.waiting import wait_condition
+from tests.instruments.lines import SerialDevice
 from tests.timing import soon
 
 IDN = ("*IDN?", "ACME,1")
@@ -140,7 +139,7 @@ def test_nothing_is_a_timeout_with_a_cure():
         began = time.monotonic()
         with pytest.raises(DeviceTimeoutError, match=r"did not answer 'A\?' within 0.2 s; "):
             session.query("A?")
-        assert 0.15 < time.monotonic() - began < soon(0.6)
+        assert 0.15 < time.monotonic() - began < soon(2.0)
         session.close()
 
 
@@ -247,7 +246,7 @@ def test_a_device_that_takes_nothing_ends_a_write():
         began = time.monotonic()
         with connection, pytest.raises(DeviceTimeoutError, match="took no command"):
             session.write("x" * 50_000_000)
-        assert time.monotonic() - began < soon(5.0)
+        assert time.monotonic() - began < soon(8.0)
         session.close()
 
 
@@ -376,7 +375,8 @@ def test_looking_for_what_waits_costs_little():
     [
         ("hello", {}, DriverError, "no address"),
         ("VXI::1::INSTR", {}, DriverError, "cannot be opened"),
-        ("USB::1::2::3::INSTR", {}, DriverError, "PyUSB"),
+        ("USB::1::2::3::INSTR", {}, DriverError, "PyUSB, and libusb; pip install pyusb"),
+        ("GPIB::1::INSTR", {}, DriverError, "pip install gpib-ctypes"),
         ("TCPIP::nowhere.invalid::5025::SOCKET", {}, OfflineError, "not known|no device|name"),
         ("TCPIP::127.0.0.1::INSTR", {}, OfflineError, "no device answers"),  # VXI-11
         ("TCPIP::127.0.0.1::hislip0::INSTR", {}, OfflineError, "no device answers"),
@@ -412,56 +412,16 @@ def test_settings_are_checked():
 # ------------------------------------------------------------------------------------------------ serial lines
 
 
-class SerialDevice:
-    """A device behind a pseudo-terminal; answers each line by a dict, after a delay."""
-
-    def __init__(self, replies):
-        self.replies, self.received = replies, []
-        self.ours, theirs = pty.openpty()
-        self.path = os.ttyname(theirs)
-        self._theirs = theirs
-        self.gate = threading.Event()
-        self.gate.set()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self):
-        buffer = b""
-        while True:
-            try:
-                data = os.read(self.ours, 1000)
-            except OSError:
-                return
-            if b"\x04" in data:
-                return
-            buffer += data
-            while b"\n" in buffer:
-                line, _, buffer = buffer.partition(b"\n")
-                command = line.decode()
-                self.received.append(command)
-                if command.startswith("SLOW"):
-                    self.gate.wait(5.0)
-                if command in self.replies:
-                    os.write(self.ours, self.replies[command])
-
-    def close(self):
-        os.write(self._theirs, b"\x04\n")
-        self._thread.join(5.0)
-        os.close(self._theirs)
-        os.close(self.ours)
-
-
 @pytest.fixture
 def serial_device():
     device = SerialDevice({"*IDN?": b"ACME,1\n", "A?": b"1.5\n", "SLOW?": b"99\n", "TWO?": b"1\n2\n"})
-    os.set_blocking(device.ours, True)
     yield device
     device.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_a_serial_line(serial_device):
-    session = open_session(f"ASRL{serial_device.path}::INSTR", baud_rate=115200, stop_bits=1, flow_control="none", timeout=1.0)
+    session = open_session(serial_device.address, baud_rate=115200, stop_bits=1, flow_control="none", timeout=1.0)
     try:
         assert session.prove("*IDN?") == "ACME,1"
         assert session.query("A?") == "1.5"
@@ -469,14 +429,14 @@ def test_a_serial_line(serial_device):
             session.query("TWO?")
         assert session.recover("*IDN?", "ACME,1") == "ACME,1"
         with pytest.raises(DriverError, match="parity"):
-            open_session(f"ASRL{serial_device.path}::INSTR", parity="weird")
+            open_session(serial_device.address, parity="weird")
     finally:
         session.close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_late_replies_on_a_serial_line_are_never_taken_for_others(serial_device):
-    session = open_session(f"ASRL{serial_device.path}::INSTR", timeout=0.15)
+    session = open_session(serial_device.address, timeout=0.15)
     try:
         session.prove("*IDN?")
         serial_device.gate.clear()

@@ -203,14 +203,51 @@ def test_a_set_that_is_answered_is_no_value_of_the_next_query():
 
 
 def test_only_the_first_set_of_a_kind_is_waited_behind():
-    line = Scripted(None, b"1\n", b"2\n", b"3\n", b"4\n")
+    line = Scripted(None, b"1\n", b"2\n", b"3\n")
     session = Session(lambda: line)
     for command in ("VOLT 3", "VOLT -4.5", "VOLT"):
         session.write(command)
         session.query("A?")
-    session.write("OTHER 1", checked=True)
-    assert session.query("A?") == "4"
-    assert line.log.count("receive") == 5
+    assert line.log.count("receive") == 4
+
+
+@pytest.mark.parametrize(
+    ("first", "alike"),
+    [("SP100", "SP7.5"), ("V3.0,1.5", "V-2,7"), ("1PA3.5", "2PA4"), (":SOUR1:VOLT 3", ":SOUR2:VOLT 3"), ("VOLT  3", "VOLT\t4")],
+)
+def test_commands_that_differ_in_their_numbers_alone_are_of_one_kind(first, alike):
+    line = Scripted(None, b"1\n", b"2\n")
+    session = Session(lambda: line)
+    session.write(first)
+    assert session.query("A?") == "1"
+    session.write(alike)
+    assert session.query("A?") == "2" and line.log.count("receive") == 3
+
+
+def test_the_reply_to_a_query_that_was_only_written_is_no_value_of_the_next():
+    transcript = Transcript([("A?", late("1", 0.005)), ("B?", "2"), ("*IDN?", "ACME")])
+    session = Session(transcript.line)
+    for _ in range(2):  # it is a query each time, and never a command without a reply
+        session.write("A?")
+        with pytest.raises(BadReplyError, match=r"nobody asked for after 'A\?' was sent"):
+            session.query("B?")
+        session.recover("*IDN?")
+
+
+def test_a_wait_that_is_ended_while_a_query_is_held_back_is_not_begun():
+    line = Scripted()
+    session = Session(lambda: line)
+    session.write("VOLT 3")
+
+    def end(timeout):
+        line.log.append("receive")
+        session.interrupt("stop button")
+        raise DeviceTimeoutError
+
+    line.receive = end
+    with pytest.raises(CancelledCallError, match="stop button"):
+        session.query("A?", timeout=60)
+    assert line.log.count("receive") == 1
 
 
 def test_a_block_that_was_asked_for_by_a_write_is_no_answer_to_a_set():
@@ -223,7 +260,7 @@ def test_a_block_that_was_asked_for_by_a_write_is_no_answer_to_a_set():
 def test_kinds_of_commands_that_are_remembered_are_not_without_end():
     session = Session(Scripted)
     for number in range(3000):
-        session.write(f"X{number}Y 1")
+        session.write(f"{'X' * number} 1")
     assert len(session._silence._new) <= 1000
 
 

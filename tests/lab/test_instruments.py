@@ -477,9 +477,10 @@ def test_what_a_rule_looks_at_must_be_polled(folder, source, well):
 def test_included_instruments_have_their_tables_beside_them(folder):
     (folder / "more").mkdir()
     (folder / "more" / "psu.yml").write_text(TABLE)
-    write(folder, "instruments: {oven: {driver: m.C, parameters: psu.yml, history: true}}", "more/part.yml")
+    write(folder, "instruments: {oven: {driver: m.C, parameters: psu.yml, history: true, history_days: 90}}", "more/part.yml")
     oven = spec_of(lab(folder, "include: [more/part.yml]"), "oven")
     assert oven.kwargs["parameters"] == str(folder / "more" / "psu.yml") and oven.history == str(folder / "history.sqlite")
+    assert oven.history_days == 90
 
 
 def test_what_a_class_does_not_tell_is_noted(folder):

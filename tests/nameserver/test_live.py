@@ -260,8 +260,8 @@ def test_wait_for_a_name_that_comes_and_for_one_that_does_not(client):
     timer = threading.Timer(0.3, lambda: client.register("A", "PYRO:x@./u:/nowhere/x", instance="i"))
     timer.start()
     start = time.monotonic()
-    assert client.wait_for("A", 5.0).name == "A"
-    assert time.monotonic() - start < soon(0.8)
+    assert client.wait_for("A", 30.0).name == "A"
+    assert time.monotonic() - start < soon(2.0)
     timer.join()
     assert client.wait_for("A", 0.0).name == "A"
     start = time.monotonic()
@@ -360,7 +360,7 @@ def test_a_server_that_does_not_answer_is_unavailable_within_the_timeout(server)
         start = time.monotonic()
         with pytest.raises(NameServerUnavailableError, match="within 0.5 s"):
             client.ping()
-        assert time.monotonic() - start < soon(1.0)
+        assert time.monotonic() - start < soon(2.0)
         server.signal(signal.SIGCONT)
         client.timeout = 3.0
         assert client.ping() == "pong"

@@ -12,6 +12,7 @@ from agentlab.nameserver.client import NameServerClient
 from agentlab.nameserver.heartbeats import Heartbeat
 from agentlab.nameserver.registration import Registration
 from tests.nameserver.live import ServerProcess, wait_until
+from tests.timing import soon
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
@@ -62,5 +63,5 @@ def test_ten_thousand_names_are_listed_and_looked_up_fast(server):
             return time.perf_counter() - start
 
         assert len(client.list()) == 10_000
-        assert min(seconds(client.list) for _ in range(3)) < 0.4
-        assert statistics.median(seconds(lambda: client.lookup("agent7777")) for _ in range(300)) < 0.003
+        assert min(seconds(client.list) for _ in range(3)) < soon(0.4)
+        assert statistics.median(seconds(lambda: client.lookup("agent7777")) for _ in range(300)) < soon(0.003)

@@ -132,10 +132,14 @@ def test_old_readings_go(path):
     writer = HistoryWriter(path, keep=1.0)
     try:
         now = time.time()
+        other = HistoryWriter(path)
+        put(other, 3.0, now - 2 * 86400, instrument="psu")
+        other.close()
         put(writer, 1.0, now - 2 * 86400)
         put(writer, 2.0, now)
         assert writer.flush()
         assert [s.value for s in History(path).query("dmm", "voltage")] == [2.0]
+        assert [s.value for s in History(path).query("psu", "voltage")] == [3.0]  # another's, who keeps them for good
     finally:
         writer.close()
 

@@ -4,6 +4,7 @@ import math
 import unicodedata
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -116,6 +117,16 @@ def test_what_cannot_be_drawn_is_told(y, rows, says):
         figure(info("x", shape=(1,), rows=len(rows)), {"x": [1.0] * len(rows), "y": rows}, {"x": [1.0]}, y)
 
 
+@pytest.mark.parametrize("axes", [("x",), ("u", "x")])
+def test_values_too_far_apart_are_told(axes):
+    values, shape = [1e308, -1e308], (2, 1)[-len(axes) :] if len(axes) > 1 else (2,)
+    about = info(*axes, shape=shape)
+    with pytest.raises(RunError, match="y of run 3 'peak' has values too far apart to be drawn; export it instead"):
+        figure(about, {"x": values, "u": values, "y": values}, {"x": values[: shape[-1]], "u": values})
+    with pytest.raises(RunError, match="too far apart to be drawn"):
+        Scale.around(values, "x", most_ticks=7)
+
+
 PEAK = Curve("a title", "x (V)", "y (W)", [[(i / 10, math.exp(-((i / 10 - 3) ** 2))) for i in range(61)]])
 HILL = Map("a title", "x (V)", "y (V)", "z (W)", [0.0, 1.0, 2.0], [0.0, 1.0], [[0.0, 1.0, 2.0], [2.0, 3.0, math.nan]])
 
@@ -150,12 +161,8 @@ def test_a_map_shows_low_and_high_where_they_are():
 
 
 def pixels(image, wanted):
-    return [
-        (x, y)
-        for x in range(0, WIDTH, 2)
-        for y in range(0, HEIGHT, 2)
-        if sum(abs(a - b) for a, b in zip(image.getpixel((x, y)), wanted, strict=True)) < 30
-    ]
+    apart = np.abs(np.asarray(image)[::2, ::2].astype(int) - wanted).sum(axis=2)
+    return [(2 * int(x), 2 * int(y)) for y, x in zip(*np.nonzero(apart < 30), strict=True)]
 
 
 def test_a_picture_has_its_line_where_it_belongs():

@@ -191,7 +191,7 @@ def test_a_million_points_are_loaded_in_less_than_ten_seconds(store):
     seconds = time.perf_counter() - began
     assert len(data["y"]) == rows
     assert data["y"][-1] == (rows - 1) * 0.5
-    assert seconds < 10
+    assert seconds < soon(10)
 
 
 def test_rows_that_are_measured_fast_cost_little(store):

@@ -39,6 +39,18 @@ def test_a_child_answers_and_lives_until_it_is_told_to_end(method):
     wait_until(lambda: gone(child.pid), 1)
 
 
+def test_a_ready_child_has_its_pid_however_late_its_fork_server_is_heard():
+    """It was given back with the pid 0, and to kill it did nothing."""
+    start_child(T + "serve", b"")  # the server is there
+    go = threading.Event()
+    runtime.family().monitor._do(go.wait)
+    threading.Timer(0.15, go.set).start()
+    child = start_child(T + "serve", b"", start_method="forkserver")
+    assert child.pid
+    child.kill()
+    assert child.join(10) and child.exitcode == -signal.SIGKILL
+
+
 def descriptors():
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
@@ -219,7 +231,7 @@ def test_death_is_seen_at_once(method):
         wait_until(lambda s=seen: s)
         assert seen[0][1] == -signal.SIGKILL
         delays.append(seen[0][0] - begin)
-    assert sorted(delays)[2] < 0.02, delays
+    assert sorted(delays)[2] < soon(0.1), delays
 
 
 def test_a_frozen_child_can_be_killed(method):
@@ -237,12 +249,12 @@ def test_a_frozen_child_can_be_killed(method):
 def test_stop_all_asks_then_kills(method):
     polite = start_child(T + "polite", b"", start_method=method)
     stopped = start_child(T + "polite", b"", start_method=method)
-    deaf = [start_child(T + "deaf", b"", start_method=method) for _ in range(3)]
+    deaf = [start_child(T + "deaf", b"", start_method=method) for _ in range(5)]
     os.kill(stopped.pid, signal.SIGSTOP)
     wait_until(lambda: frozen(stopped.pid))
     begin = time.monotonic()
-    stop_all(1.0)
-    assert 1.0 <= time.monotonic() - begin < soon(3.0)
+    stop_all(0.5)
+    assert 0.5 <= time.monotonic() - begin < soon(2.2)
     assert [polite.exitcode, stopped.exitcode] == [7, 7] and {c.exitcode for c in deaf} == {-signal.SIGKILL}
     assert active_children() == []
     stop_all(0.5)

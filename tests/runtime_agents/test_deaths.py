@@ -106,11 +106,11 @@ def test_frozen_agent(actor, ns):
     other = Proxy("actor")
     other.add(1)  # it has a connection now
     with frozen(pid):
-        with within(1.0), pytest.raises(CallTimeoutError, match="0.3 s"):
+        with within(2.0), pytest.raises(CallTimeoutError, match="0.3 s"):
             actor.timeout(0.3).add(1)
-        with within(5.0), pytest.raises(CallTimeoutError, match="no sign of life"):
+        with within(8.0), pytest.raises(CallTimeoutError, match="no sign of life"):
             other.add(1)
-        with within(5.0), pytest.raises(ConnectionError):
+        with within(15.0), pytest.raises(ConnectionError):
             actor.add(1)
         config["PATIENCE"] = 10.0
     wait_until(lambda: ns.agents() == ["actor"])

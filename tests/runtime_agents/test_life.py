@@ -111,7 +111,7 @@ def test_term_ends_a_stuck_agent_by_its_deadline(ns):
     process.proxy().execute_as_function(_shorten_grace)
     process.proxy().future.nap(60.0)
     time.sleep(0.1)
-    with within(4.0):
+    with within(5.0):
         process.terminate()
         process.join(10.0)
     assert not process.is_alive()
@@ -131,7 +131,7 @@ class Pusher(Agent):
 def test_a_message_that_nobody_takes_keeps_no_agent_from_ending(ns, ask):
     process = AgentProcess("pusher", base=Pusher)
     process.start(run=True)
-    with within(3.0):
+    with within(8.0):
         process.terminate() if ask == "terminate" else process.proxy().unsafe.shutdown()
         process.join(10.0)
     assert process.exitcode == 0
@@ -400,7 +400,7 @@ def test_process_forked_by_an_agent_does_not_keep_a_killed_agent_alive(ns, socke
             wait_until(lambda: ns.agents() == [])
             wait_until(lambda: not (socket_dir / "of-the-parent").exists())
         assert not gone(sleeper)
-        with within(1.0), pytest.raises(ConnectionError):
+        with within(3.0), pytest.raises(ConnectionError):
             agent.ping()
     finally:
         os.kill(sleeper, signal.SIGKILL)

@@ -148,7 +148,7 @@ def test_shutdown_agents_leaves_the_name_server(ns):
     processes = [AgentProcess(f"a{i}") for i in range(5)]
     for process in processes:
         process.start(run=True)
-    with within(2.0):
+    with within(4.0):
         ns.shutdown_agents()
     assert ns.agents() == []
     for process in processes:
@@ -167,7 +167,7 @@ def test_shutdown_of_frozen_killed_and_never_run_agents(ns):
     processes["stopped"].proxy().stop()
     os.kill(processes["frozen"].pid, signal.SIGSTOP)
     os.kill(processes["killed"].pid, signal.SIGKILL)
-    with within(4.5):
+    with within(9.0):
         ns.shutdown_agents(timeout=4.0)
     assert ns.agents() == []
     for process in processes.values():
@@ -182,7 +182,7 @@ def test_agent_that_was_frozen_before_and_has_lost_its_name_is_ended_too(ns):
     process.start(run=True)
     os.kill(process.pid, signal.SIGSTOP)
     wait_until(lambda: ns.agents() == [])
-    with within(3.0):
+    with within(5.0):
         ns.shutdown_agents(2.0)
     assert not process.is_alive()
 
@@ -203,7 +203,7 @@ def test_shutdown_of_everything_with_a_frozen_agent():
     process = AgentProcess("frozen")
     process.start(run=True)
     os.kill(process.pid, signal.SIGSTOP)
-    with within(3.5):
+    with within(5.0):
         server.shutdown(timeout=2.0)
     assert not server.is_alive()
     process.join(10.0)
@@ -217,7 +217,7 @@ def test_shutdown_that_cannot_be_done_says_so_and_can_be_repeated(ns):
         uri = f"PYRO:obj@127.0.0.1:{silent.getsockname()[1]}"
         elsewhere = {"class": "x", "host": "elsewhere", "pid": os.getpid(), "started": time.time(), "tags": []}
         names.register("stubborn", uri, instance="x", metadata=elsewhere)
-        with within(2.0), pytest.raises(TimeoutError, match="not shutdown after 1 s: 'stubborn'"):
+        with within(4.0), pytest.raises(TimeoutError, match="not shutdown after 1 s: 'stubborn'"):
             ns.shutdown_agents(timeout=1.0)
         assert ns.agents() == ["stubborn"], "it may live, so its name stays"
         names.remove("stubborn")

@@ -75,7 +75,7 @@ def test_oneway_failure_is_counted_and_logged_there(actor):
 def test_always_unsafe_methods_answer_while_the_loop_is_busy(actor):
     busy = actor.future.nap(1.5)
     wait_until(lambda: actor.napping)
-    with within(1.0):
+    with within(3.0):
         assert actor.ping() == "pong"
         assert actor.is_running() is True
         assert actor.get_attr("number") == 1
@@ -89,14 +89,14 @@ def test_always_unsafe_methods_answer_while_the_loop_is_busy(actor):
 def test_attributes_are_read_while_the_loop_is_busy(actor):
     busy = actor.future.nap(1.0)
     wait_until(lambda: actor.napping)
-    with within(0.8):
-        assert actor.colour == "blue"
-        assert "colour" in dir(actor)
+    assert actor.colour == "blue"
+    assert "colour" in dir(actor)
+    assert not busy.done()
     busy.result(3.0)
 
 
 def test_futures_run_side_by_side(actor):
-    with within(1.5):
+    with within(3.0):
         futures = [actor.unsafe.future.nap(0.5) for _ in range(10)]
         done, _ = wait(futures, 3.0)
         assert [f.result() for f in done] == ["slept"] * 10
@@ -118,7 +118,7 @@ def test_await(actor):
             await actor.aio.fail(KeyError, "x")
         began = time.monotonic()
         results = await asyncio.gather(*(actor.unsafe.aio.nap(0.4) for _ in range(8)))
-        assert time.monotonic() - began < soon(1.5)
+        assert time.monotonic() - began < soon(2.5)
         return results
 
     assert asyncio.run(main()) == ["slept"] * 8
@@ -136,8 +136,9 @@ def test_timeout(actor):
 def test_timeout_of_attributes(actor):
     busy = actor.future.nap(1.0)
     wait_until(lambda: actor.napping)
-    with within(0.8), pytest.raises(TimeoutError):
+    with pytest.raises(TimeoutError):
         actor.timeout(0.2).set_attr(x=1)
+    assert not busy.done()
     busy.result(3.0)
 
 
@@ -203,7 +204,7 @@ def test_call_of_an_agent_that_has_ended(actor, ns):
     pid = actor.pid()
     actor.shutdown()
     wait_until(lambda: not ns.agents())
-    with within(2.0), pytest.raises((ConnectionError, AgentStoppedError)):
+    with within(5.0), pytest.raises((ConnectionError, AgentStoppedError)):
         actor.add(1)  # it may come while the agent is still ending
     wait_until(lambda: gone(pid))
     with within(2.0), pytest.raises(ConnectionError, match="actor"):

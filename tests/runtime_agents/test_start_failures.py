@@ -76,7 +76,7 @@ def test_the_first_line_says_why(nothing_left, hook):
 
 @pytest.mark.parametrize("base", [actors.HangsInInit, actors.HangsBeforeLoop])
 def test_agent_that_hangs_while_starting(nothing_left, start_method, base):
-    with within(3.5), pytest.raises(AgentStartError, match="did not start within 1 s"):
+    with within(8.0), pytest.raises(AgentStartError, match="did not start within 1 s"):
         run_agent("Hung", base=base, timeout=1.0, start_method=start_method)
 
 

@@ -118,7 +118,11 @@ class Ownership:
             self._run_out(time.monotonic())
             return
         self._renewing = True
-        self._keeper.callers.submit(self.name, "", False, self._renew)
+        try:
+            self._keeper.callers.submit(self.name, "", False, self._renew)
+        except RuntimeError as error:  # no further thread now; the other locks are to be renewed all the same
+            self._renewing = False
+            self._run_out(time.monotonic(), str(error))
 
     def _renew(self) -> None:
         asked = time.monotonic()
@@ -160,10 +164,11 @@ class Keeper:
     def hold(self, ownership: Ownership) -> None:
         """Renew a lock from now on. Any thread."""
         with self._changed:
-            self._due[ownership] = time.monotonic() + ownership.period
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="agentlab-locks", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="agentlab-locks", daemon=True)
+                thread.start()  # may raise: then nothing is held, and the next lock is to try again
+                self._thread = thread
+            self._due[ownership] = time.monotonic() + ownership.period
             self._changed.notify()
 
     def drop(self, ownership: Ownership) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from agentlab.errors import BadReplyError, CancelledCallError, InstrumentError
+from agentlab.errors import BadReplyError, CancelledCallError, DriverError, InstrumentError
 from agentlab.instruments.drivers.driver import Driver, fraction_of
 from agentlab.instruments.drivers.introspection import (
     Found,
@@ -143,8 +143,8 @@ class AnyClassDriver(Driver):
 
     def cancel(self) -> None:
         """Set the instance's ``cancelled``, if it takes attributes, and cancel a coroutine that runs."""
-        self._was_cancelled = True
         self._mark_cancelled(True)
+        self._was_cancelled = True  # after it: a call that begins in between is not to leave the mark behind
         task = self._task
         if task is not None:
             with contextlib.suppress(RuntimeError):  # its loop was closed just now
@@ -203,7 +203,11 @@ class AnyClassDriver(Driver):
             name = next((one for one in _IDENTITIES if _tells(self._cls, one)), "")
         if not name:
             return ""
-        found = getattr(self._live(), name)
+        try:
+            found = getattr(self._live(), name)
+        except AttributeError as error:
+            text = f"ping is {shown(name)}, which {self._cls.__name__} does not have; of a class it names a method or a property"
+            raise DriverError(text) from error
         found = self._finished(found() if callable(found) else found)
         if not isinstance(found, str):
             return ""  # a number may change from one call to the next

@@ -25,14 +25,17 @@ from agentlab.instruments.drivers.members import doc_of, function_of, needs_noth
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Table
 from agentlab.instruments.model.values import shown
+from agentlab.instruments.visa.exchange import QUIET
+from agentlab.instruments.visa.proving import LATE
 from agentlab.instruments.visa.translation import said_by, translated
 
 
 class ForeignDriver(Driver):
     """Serves an instance of a vendor library's class. Threads as :class:`~agentlab.instruments.drivers.driver.Driver` says.
 
-    Before every call the instance's TCP connection is looked at: a device that is gone is told at once, and bytes that
-    nobody asked for are an error before they can pass for a reply.
+    Before every call the instance's TCP connection or serial line is looked at: a device that is gone is told at once, and
+    bytes that nobody asked for are an error before they can pass for a reply. After the first set of each parameter, and the
+    first call of each method, the next call is held back for 50 ms, as the device may have answered it.
 
     Args:
         spec: What the instrument is.
@@ -46,6 +49,7 @@ class ForeignDriver(Driver):
         self._identity = ""
         self._running = False  # a call is on its way
         self._ended = False  # it was ended by an emergency, and its session with it
+        self._in_doubt = False  # the last recovery failed
         self._table = self._look()
 
     @property
@@ -120,11 +124,10 @@ class ForeignDriver(Driver):
     def prove(self) -> str:
         """Ask the device who it is: by the description's ``ping``, else in the library's own way."""
         with self._errors():
-            found = " ".join(self._ask(self._live()).split())
+            found = self._asked_identity()
             if not self._identity and found and self._held is not None:
-                self._held.check_line()
                 # one answer alone may be a greeting or a late reply, and all that follow would be one too late
-                again = " ".join(self._ask(self._live()).split())
+                again = self._asked_identity()
                 if again != found:
                     raise BadReplyError(f"the device does not say twice alike who it is: {shown(found)}, then {shown(again)}")
         self._identity = self._identity or found
@@ -133,6 +136,7 @@ class ForeignDriver(Driver):
     def recover(self) -> None:
         """Reopen the instance's VISA resource with its settings, or build the instance anew; then the same device must answer."""
         known, self._ended = self._identity, False
+        was_in_doubt, self._in_doubt = self._in_doubt, True
         if self._held is not None and self._instance is not None:
             self._held.recover()
             self._refresh()
@@ -144,6 +148,9 @@ class ForeignDriver(Driver):
             raise OfflineError(f"the device does not answer after its connection was renewed: {error}") from error
         if known and found and found != known:
             raise BadReplyError(f"another device answers: {shown(found)}, and it was {shown(known)} before")
+        if self._held is not None:
+            self._held.settle(LATE if was_in_doubt else QUIET)  # on a serial line earlier questions may be answered only now
+        self._in_doubt = False
 
     def safe(self) -> bool:
         """Call the class's own way into a safe state, if it has one."""
@@ -155,6 +162,8 @@ class ForeignDriver(Driver):
         self._mark_cancelled(False)  # it may sleep, and what was cancelled is over
         with self._errors():
             getattr(instance, name)()
+        if self._held is not None:
+            self._held.silence.told(name)
         return True
 
     def abort(self) -> bool:
@@ -201,18 +210,29 @@ class ForeignDriver(Driver):
         return self._instance
 
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def _asking(self, name: str, *, reads: bool = False) -> Iterator[Any]:
         """Give the instance for one call: the line is checked before, and errors of other libraries are made ours."""
         instance = self._live()
         self._mend()
-        if self._held is not None:
-            self._held.check_line()
+        held = self._held
+        if held is not None:
+            held.silence.expect(name, asks=True)
         self._running = True
         try:
             with self._errors():
                 yield instance
+                if reads and held is not None and (more := held.waiting()):
+                    raise BadReplyError(f"{held.name} answered more than one reply to {name!r}: {shown(more)} came, too")
         finally:
             self._running = False
+            if held is not None:
+                (held.silence.answered if reads else held.silence.told)(name)
+
+    def _asked_identity(self) -> str:
+        instance = self._live()
+        if self._held is not None:
+            self._held.silence.expect("identity", asks=True)
+        return " ".join(self._ask(instance).split())
 
     def _mend(self) -> None:
         """Have a session again where an emergency has hung up the last one."""
@@ -230,11 +250,9 @@ class ForeignDriver(Driver):
                 ours = CancelledCallError("the call was ended by an emergency while it ran; what it had done stays done")
             elif isinstance(ours, DeviceTimeoutError) and self._held is not None:
                 try:
-                    self._held.check_line()  # pyvisa-py reads the end of a stream as silence
+                    self._held.waiting()  # pyvisa-py reads the end of a stream as silence
                 except OfflineError as gone:
                     ours = gone
-                except BadReplyError:
-                    pass  # late, but there: the timeout says more
             if ours is error:
                 raise
             raise ours from error

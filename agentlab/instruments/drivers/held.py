@@ -9,21 +9,21 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from agentlab.errors import BadReplyError, DeviceTimeoutError, OfflineError
+from agentlab.errors import DeviceTimeoutError, OfflineError
 from agentlab.instruments.drivers.junction import Junction, Stream, noted_of, side_of
-from agentlab.instruments.model.values import shown
+from agentlab.instruments.visa.exchange import QUIET
+from agentlab.instruments.visa.silence import Silence
 from agentlab.instruments.visa.translation import translated, translating
 
-QUIET_MS = 50.0
-"""Milliseconds without a byte after which a line is called quiet."""
 _DRAIN = 1.0  # seconds that dropping what comes may take
-_NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+_PEEK = int(socket.MSG_PEEK) | int(getattr(socket, "MSG_DONTWAIT", 0))
 _SETTINGS = ("timeout", "read_termination", "write_termination")
 _SERIAL_SETTINGS = ("baud_rate", "data_bits", "stop_bits", "parity", "flow_control", "end_input", "end_output")
 """What a resource of PyVISA forgets when it is closed; order matters little, the read termination sets two attributes."""
@@ -38,6 +38,7 @@ class Held:
 
     Attributes:
         junction: What is to be put in the resource's place.
+        silence: Sees to it that nothing waits before the instance is used.
     """
 
     def __init__(self, resource: Any, timeout: float | None = None) -> None:
@@ -46,7 +47,9 @@ class Held:
         self._is_socket = str(resource.resource_class).upper() == "SOCKET"
         self._is_serial = self.name.upper().startswith("ASRL")
         self._is_sim = type(resource.visalib).__module__.startswith("pyvisa_sim")
+        self._seen = b""  # what was found waiting on a serial line
         self.junction = Junction(resource)
+        self.silence = Silence(self)
         noted = noted_of(self.junction)
         for name in _SETTINGS + _SERIAL_SETTINGS if self._is_serial else _SETTINGS:
             # not every library has every attribute
@@ -60,37 +63,33 @@ class Held:
                 self.junction.write_termination = "\n"  # nobody has set it: PyVISA's own, CR LF, is refused by many a device
         if timeout is not None:
             self.junction.timeout = timeout * 1000.0
-        self.check_line()
+        self.waiting()
 
     @property
     def fresh(self) -> bool:
         """Whether opening it anew drops what the device may still say, as with a TCP socket."""
         return self._is_socket and not self._is_sim
 
-    def check_line(self) -> None:
-        """See that a TCP connection stands; that takes some microseconds, and no byte is sent.
+    def frames(self) -> bool:
+        """Tell whether the line tells where a message ends: such a bus drops an unread reply by itself."""
+        return not self._is_socket and not self._is_stream()
+
+    def waiting(self) -> bytes:
+        """Give what came and was not read, without waiting, as far as it can be looked at; that takes some microseconds.
 
         Raises:
             OfflineError: the other end is gone, or there never was one: pyvisa-py opens a dead port without an error.
-            BadReplyError: something waits that nobody asked for: it would be taken for the next reply.
         """
+        if self._is_stream():
+            with translating():
+                return self._at_hand()
         session = self._session(self._resource)
-        if session is None:
-            return
-        tcp, extra = session.interface, getattr(session, "_pending_buffer", b"")
-        try:
-            if (code := tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) != 0:
-                raise OfflineError(f"no device answers at {self.name}: {os.strerror(code).lower()}")
-            data = tcp.recv(200, socket.MSG_PEEK | _NO_WAIT) if _is_readable(tcp) else b""
-        except BlockingIOError:
-            data = b""
-        except OSError as error:
-            raise OfflineError(f"the connection with {self.name} is lost: {error.strerror or error}") from error
-        if extra or data:
-            raise BadReplyError(
-                f"{self.name} sent {shown(bytes(extra) + data)} that nobody asked for; nothing was asked, for the "
-                "reply could not be told from that"
-            )
+        return b"" if session is None else self._peeked(session)
+
+    def listen(self, seconds: float) -> bytes:
+        """Give what came within so many seconds, and was not read. Raises as :meth:`waiting`."""
+        time.sleep(max(0.0, seconds))
+        return self.waiting()
 
     def recover(self) -> None:
         """Drop what may still come: reopen a socket with its settings, flush a serial line, clear what knows device clear.
@@ -98,16 +97,24 @@ class Held:
         Raises:
             OfflineError: the device is not there.
         """
+        self._seen = b""
+        self.silence.restored()
         if self.fresh or self._resource_is_closed():
             self._reopen()
             return
         try:
             if self._is_stream():
-                self._drain()
+                self._drain(QUIET)
             else:
                 self._resource.clear()
         except Exception:  # noqa: BLE001 - a door: whatever a library raises that cannot clear, opening anew clears
             self._reopen()
+
+    def settle(self, quiet: float) -> None:
+        """Drop what a device on a serial line still has to say, until nothing has come for so many seconds."""
+        if self._is_stream():
+            with translating():
+                self._drain(quiet)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -151,7 +158,7 @@ class Held:
             ours = translated(error)
             raise OfflineError(f"no device answers at {self.name}: {' '.join(str(ours).split())}") from error
         self._apply(self._resource)
-        self.check_line()
+        self.waiting()
 
     def _apply(self, resource: Any) -> None:
         for name, value in noted_of(self.junction).items():
@@ -167,20 +174,46 @@ class Held:
             with suppress(OSError):  # the check of the line tells about a broken one
                 session.interface.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _drain(self) -> None:
-        """Drop what comes until nothing has come for a while."""
-        before, end = self._resource.timeout, time.monotonic() + _DRAIN
+    def _at_hand(self) -> bytes:
+        """Give what waits on a serial line, where a look takes it, or in pyvisa-sim."""
+        handle, library = self._resource.session, self._resource.visalib
+        if self._is_sim:
+            return b"".join(map(bytes, getattr(library.sessions[handle].device, "_output_buffers", ())))
+        if not self._seen and (count := self._resource.bytes_in_buffer):
+            self._seen = bytes(library.read(handle, count)[0])
+        return self._seen
+
+    def _peeked(self, session: Any) -> bytes:
+        tcp, extra = session.interface, bytes(getattr(session, "_pending_buffer", b""))
+        tcp = tcp.tcp if isinstance(tcp, Stream) else tcp
         try:
-            self._resource.timeout = QUIET_MS
-            while time.monotonic() < end:
-                data, _ = self._resource.visalib.read(self._resource.session, 4096)
-                if not data:
-                    return
+            if not _is_readable(tcp):
+                return extra
+            if (code := tcp.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)) != 0:
+                raise OfflineError(f"no device answers at {self.name}: {os.strerror(code).lower()}")
+            data: bytes = tcp.recv(200, _PEEK)
+        except BlockingIOError:
+            return extra
+        except OSError as error:
+            raise OfflineError(f"the connection with {self.name} is lost: {error.strerror or error}") from error
+        if not data:
+            raise OfflineError(f"the connection with {self.name} is lost: the device has closed it")
+        return extra + data
+
+    def _drain(self, quiet: float) -> None:
+        """Drop what comes until nothing has come for so many seconds; byte by byte, for a read that times out tells of none."""
+        resource, end = self._resource, time.monotonic() + _DRAIN
+        before, more = resource.timeout, sys.modules["pyvisa.constants"].StatusCode.success_max_count_read
+        try:
+            resource.timeout = quiet * 1000.0
+            with resource.ignore_warning(more):
+                while time.monotonic() < end and resource.visalib.read(resource.session, 1)[0]:
+                    pass
         except Exception as error:
             if not isinstance(translated(error), DeviceTimeoutError):
                 raise
         finally:
-            self._resource.timeout = before
+            resource.timeout = before
 
     def _is_stream(self) -> bool:
         return self._is_sim or self._is_serial

@@ -35,7 +35,7 @@ class PyMeasureDriver(ForeignDriver):
     def get(self, name: str) -> Any:
         """Read the property."""
         entry = self._entry(name)
-        with self._asking() as instance:
+        with self._asking(name, reads=True) as instance:
             try:
                 found = told_of(getattr(_at(instance, entry.path), entry.attribute))
             except _MISREAD as error:
@@ -57,7 +57,7 @@ class PyMeasureDriver(ForeignDriver):
             # as it is now: a dynamic property may have been told other limits since the table was made
             _validate(name, value, setting_of(_at(self._live(), entry.path), entry.attribute))
         self._check_text(name, value)
-        with self._asking() as instance:
+        with self._asking(name) as instance:
             setattr(_at(instance, entry.path), entry.attribute, value)
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -65,7 +65,7 @@ class PyMeasureDriver(ForeignDriver):
         found = self._calls.get(name)
         if found is None:
             raise self._unknown(name)
-        with self._asking() as instance:
+        with self._asking(name) as instance:
             return told_of(self._run(getattr(_at(instance, found.path), found.attribute), args, kwargs))
 
     # ------------------------------------------------------------------------------------ how PyMeasure does it

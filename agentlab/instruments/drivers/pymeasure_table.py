@@ -11,6 +11,7 @@ Source: PyMeasure 0.16, ``instruments/common_base.py``.
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -185,7 +186,7 @@ def setting_of(owner: Any, name: str) -> dict[str, Any]:
 
 def _arguments(member: property, function: Any, name: str, cls: type, owner: Any) -> dict[str, Any]:
     """Give what a getter or setter works with now: its defaults, and above them what a dynamic property was told."""
-    found = {one.name: one.default for one in inspect.signature(function).parameters.values() if one.default is not one.empty}
+    found = dict(_defaults(function))
     prefix = getattr(member, "prefix", None)
     if prefix is not None:  # a DynamicProperty
         mine = vars(owner) if owner is not None else {}
@@ -193,3 +194,8 @@ def _arguments(member: property, function: Any, name: str, cls: type, owner: Any
             told = inspect.getattr_static(cls, f"{name}_{key}", default)
             found[key] = mine.get(f"{prefix}{name}_{key}", told)
     return found
+
+
+@functools.lru_cache(maxsize=1000)  # asked before every set
+def _defaults(function: Any) -> dict[str, Any]:
+    return {one.name: one.default for one in inspect.signature(function).parameters.values() if one.default is not one.empty}

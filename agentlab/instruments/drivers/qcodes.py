@@ -54,7 +54,7 @@ class QCoDeSDriver(ForeignDriver):
     def get(self, name: str) -> Any:
         """Read the parameter, from the device and not from QCoDeS' cache."""
         entry = self._entry(name)
-        with self._asking():
+        with self._asking(name, reads=True):
             try:
                 found = told_of(entry.source.get())
             except _MISREAD as error:
@@ -77,7 +77,7 @@ class QCoDeSDriver(ForeignDriver):
         except (ValueError, TypeError) as error:
             raise LimitError(f"{name} = {shown(value)} is refused: {_line(error)}; nothing was sent") from error
         self._check_text(name, value)
-        with self._asking():
+        with self._asking(name):
             entry.source.set(value)
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -86,7 +86,7 @@ class QCoDeSDriver(ForeignDriver):
         found = self._calls.get(name)
         if found is None:
             raise self._unknown(name)
-        with self._asking():
+        with self._asking(name):
             return told_of(self._run(getattr(found.owner, found.attribute), args, kwargs))
 
     # ------------------------------------------------------------------------------------ how QCoDeS does it

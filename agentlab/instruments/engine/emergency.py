@@ -33,6 +33,8 @@ class Emergency:
     def __init__(self, board: Board, tell: Callable[[], None], log: logging.Logger) -> None:
         self._board, self._tell, self._log = board, tell, log
         self._aborting: set[Job] = set()
+        self._reminded: Job | None = None
+        self._remind_at = 0.0
 
     def order(self, reason: str, by: str, *, latch: bool, answer: Answer | None = None) -> dict[str, Any]:
         """Order the safe state.
@@ -110,9 +112,11 @@ class Emergency:
             driver = board.driver
             if job is None or not job.cancelled or job.safe or driver is None:
                 return None
-        self._cancel(job, driver, 0.0)
         now = board.clock()
-        return now + min(LONGEST_REMINDER, max(BRIEF, (now - job.cancelled_at) / 4))
+        if job is not self._reminded or now >= self._remind_at:  # the watch may look for other reasons, and more often
+            self._cancel(job, driver, 0.0)
+            self._reminded, self._remind_at = job, now + min(LONGEST_REMINDER, max(BRIEF, (now - job.cancelled_at) / 4))
+        return self._remind_at
 
     def abort_current(self) -> None:
         """End the call that runs by the driver's own means, for a shutdown."""
@@ -125,7 +129,7 @@ class Emergency:
         job = self._board.current
         if job is None or job.safe or job in self._aborting:
             return None
-        if job.action or job.writes:
+        if job.action or job.writes or job.forced:  # a rule's ramp may be in its first step, which is no task yet
             job.cancel("the instrument is made safe", self._board.clock())
         return job
 

@@ -9,6 +9,7 @@ import time
 from agentlab.errors import OfflineError
 from agentlab.instruments.engine.board import Board
 from agentlab.instruments.engine.emergency import Emergency
+from agentlab.instruments.engine.owners import turn_away
 
 CLOSING = "is being shut down"
 
@@ -23,8 +24,7 @@ def shut_down(board: Board, emergency: Emergency, log: logging.Logger) -> None:
     error = OfflineError(f"{board.spec.name} {CLOSING}")
     for job in waiting:
         job.answer.fail(error)
-    for ticket in board.ownership.drain():
-        ticket.tag.fail(error)
+    turn_away(board)
     if waiting:
         log.info("%s %s: %d calls that waited were refused", board.spec.name, CLOSING, len(waiting))
 

@@ -20,6 +20,8 @@ from agentlab.instruments.drivers.driver import Driver
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.visa.translation import translated
 
+LONGEST_TEXT = 1000
+"""Characters of an error in logs and in the status; some drivers put all that a device has sent into it."""
 _HARMLESS = (LimitError, UnitError, UnknownParameterError, LockedError, LatchedError)
 """Raised before a byte is sent: the session is in order. After a cancelled call it need not be, so it is proved."""
 
@@ -97,7 +99,8 @@ def told(error: BaseException) -> str:
     """Give an error in one line, with its type where the text does not tell enough."""
     try:
         text = str(error).strip().split("\n", maxsplit=1)[0]
-    except Exception:  # noqa: BLE001 - a door: an error of somebody's class that cannot even be told
+        text = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+    except BaseException:  # noqa: BLE001 - a door: an error of somebody's class that cannot even be told
         text = ""
     if isinstance(error, AgentLabError) and text:
         return text

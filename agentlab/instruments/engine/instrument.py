@@ -144,6 +144,10 @@ class Instrument:
         self._watcher.close()
         return wait_for_end(self._board, self._threads, timeout, self._log)
 
+    def later(self, seconds: float, action: Callable[[], object]) -> None:
+        """Have something called after so many seconds, in the watching thread, whatever the driver does. It must not block."""
+        self._watcher.alarm(self._board.clock() + seconds, action)
+
     # ---------------------------------------------------------------- calls to the device
 
     def get(self, name: str, client: Client = NOBODY, limit: float | None = None) -> Answer:

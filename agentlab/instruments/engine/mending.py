@@ -13,11 +13,14 @@ from agentlab.instruments.engine.board import Board
 from agentlab.instruments.engine.hand import Hand, is_gone, is_out_of_step, told
 from agentlab.instruments.engine.polling import periods
 from agentlab.instruments.engine.states import Backoff
-from agentlab.instruments.engine.steps import check_safe_state
+from agentlab.instruments.engine.steps import check_rules, check_safe_state
 from agentlab.instruments.model.overrides import apply_overrides, prepared
 from agentlab.instruments.model.spec import InstrumentSpec
 from agentlab.instruments.model.table import Table
 from agentlab.instruments.visa.translation import said_by, translated
+
+ANOTHER_REASON = 60.0
+"""Seconds in which a device that fails in another way at each attempt, as one that sends rubbish does, is logged once."""
 
 
 class Mender:
@@ -46,6 +49,7 @@ class Mender:
         self._backoff.again(board.clock())
         self._hopeless = False
         self._known = False  # whether what it is to recover from has been told
+        self._told_at = board.clock()
         self.hand: Hand | None = None
         self.why: BaseException | None = None
 
@@ -97,6 +101,7 @@ class Mender:
             identity = driver.prove()
             table = prepared(driver.table(), spec)
             check_safe_state(spec, table)
+            check_rules(spec, table)
         except BaseException:
             driver.close()
             raise
@@ -167,7 +172,9 @@ class Mender:
             board.fault = None if away else error
             board.last_error = text
             after = board.states.link, board.states.reason
-        self._backoff.failed(board.clock())
+        now = board.clock()
+        self._backoff.failed(now)
         self._known = False
-        if before != after:
+        if before[0] != after[0] or (before != after and now - self._told_at >= ANOTHER_REASON):
+            self._told_at = now
             self._log.warning("%s is %s: %s", board.spec.name, "offline" if away else "in fault", text)

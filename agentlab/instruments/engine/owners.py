@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from agentlab.errors import LockedError
+from agentlab.errors import LockedError, OfflineError
 from agentlab.instruments.engine.answers import Answer
 from agentlab.instruments.engine.board import Board
 from agentlab.instruments.engine.claims import Client, Grant, Lost, Waited
@@ -48,6 +48,8 @@ class Owners:
                 self.happened()  # the last owner's safe state is ordered before the next one may write
                 answer.give(_proof(got))
                 self._log.info("%s is owned by %s%s", board.spec.name, client.label, f": {reason}" if reason else "")
+        if board.closing:
+            turn_away(board)  # the row was emptied before, and nobody looks at it any more
         self._by(board.ownership.next_time())
         self.happened(changed=answer.over)
         return answer
@@ -110,6 +112,12 @@ class Owners:
             self.release(grant.token)
         except LockedError:
             return  # it was over already
+
+
+def turn_away(board: Board) -> None:
+    """Refuse all who wait for an instrument that is being closed."""
+    for ticket in board.ownership.drain():
+        ticket.tag.fail(OfflineError(f"{board.spec.name} {board.closing}"))
 
 
 def _proof(grant: Grant) -> dict[str, Any]:

@@ -173,7 +173,8 @@ class Ownership:
                 )
             if client.token is not None:
                 raise LockedError(
-                    f"{self._what} is no longer owned by {client.label or client.id}: its lease ran out; lock it again"
+                    f"{self._what} is no longer owned by {client.label or client.id}: its lease ran out, the lock was broken, or "
+                    "the agent was started again; lock it again"
                 )
             return None
 
@@ -268,7 +269,10 @@ class Ownership:
     def _of(self, token: str, now: float) -> Holding:
         held = self._holding
         if held is None:
-            raise LockedError(f"{self._what} is owned by nobody: the lease of this token ran out, or was broken; lock it again")
+            raise LockedError(
+                f"{self._what} is owned by nobody: the lease of this token ran out, the lock was broken, or the agent was "
+                "started again; lock it again"
+            )
         if held.token != token:
             raise self._refusal(held, now)
         return held

@@ -61,6 +61,7 @@ class Safety:
         first = self._emergency.order(reason, by, latch=True, answer=done)
 
         def tell() -> None:
+            self._watcher.forget(tell)
             with board.lock:
                 now = board.clock()
                 pending, state, failed = board.pending(now), board.shown(now), "; ".join(board.unsafe)
@@ -69,6 +70,8 @@ class Safety:
 
         self._watcher.alarm(board.clock() + seconds, tell)
         done.start(lambda _result, _error: tell())
+        if board.closing:
+            tell()  # nobody looks at the time any more
         return answer
 
     def enforce(self, rule: Rule, reason: str) -> dict[str, Any] | Answer:

@@ -14,6 +14,7 @@ from typing import Any
 
 from agentlab.errors import BadReplyError, DeviceTimeoutError, DriverError, InstrumentError, LimitError, OfflineError
 from agentlab.instruments.engine.hand import Hand, told
+from agentlab.instruments.engine.interlocks import parse_interlock
 from agentlab.instruments.engine.polling import Book
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.reading import Reading
@@ -213,6 +214,22 @@ def check_safe_state(spec: InstrumentSpec, table: Table) -> None:
                 _action(table, name)
     except (InstrumentError, LimitError) as error:
         raise DriverError(f"the safe state of {spec.name!r} cannot be: {error}") from None
+
+
+def check_rules(spec: InstrumentSpec, table: Table) -> None:
+    """Check that interlock rules can be carried out, before one has to be.
+
+    Raises:
+        DriverError: it names what there is not, or a value that may not be set.
+    """
+    for rule in map(parse_interlock, spec.interlocks):
+        try:
+            if rule.sets:
+                table.parameter(rule.what).check(rule.value)
+            elif not rule.latches:
+                table.action(rule.what)
+        except InstrumentError as error:
+            raise DriverError(f"interlock {rule.text!r} could not be carried out: {error}") from None
 
 
 def has_safe_state(spec: InstrumentSpec, table: Table) -> bool:

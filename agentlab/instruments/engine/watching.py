@@ -74,6 +74,11 @@ class Watcher:
             self._alarms.append((when, action))
         self.by(when)
 
+    def forget(self, action: Callable[[], object]) -> None:
+        """Have what an alarm would call not called, if it has not been; any thread."""
+        with self._wake:
+            self._alarms = [one for one in self._alarms if one[1] is not action]
+
     def close(self) -> None:
         """End the thread's main function."""
         with self._wake:
@@ -163,7 +168,10 @@ class Watcher:
             self._alarms = [(when, action) for when, action in self._alarms if when > now]
             upcoming = min((when for when, _ in self._alarms), default=None)
         for action in due:
-            action()
+            try:
+                action()
+            except Exception:  # noqa: BLE001 - a door: the other alarms are answers that somebody waits for
+                self._log.exception("%s: something that was due failed", self._board.spec.name)
         return upcoming
 
     def _grown_stale(self) -> None:

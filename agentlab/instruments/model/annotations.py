@@ -127,7 +127,8 @@ def _hint(name: str, hint: Any, owner: Any) -> Any:
     names = getattr(owner, "__globals__", None) or getattr(sys.modules.get(str(module)), "__dict__", {})
     carrier = type("carrier", (), {"__annotations__": {name: hint}, "__module__": module})
     try:
-        return typing.get_type_hints(carrier, {**_NAMES, **names}, include_extras=True)[name]
+        inside = dict(vars(owner)) if isinstance(owner, type) else None  # a class may use its own classes
+        return typing.get_type_hints(carrier, {**_NAMES, **names}, inside, include_extras=True)[name]
     except Exception as error:  # as above
         if isinstance(hint, str) and _MARKS.search(hint):
             where = f"{getattr(owner, '__qualname__', owner)}" if name == "return" else repr(name)

@@ -51,6 +51,7 @@ class InstrumentSpec:
         on_owner_lost: ``keep`` everything as it is, or bring it ``safe``.
         interlocks: Rules such as ``stage.temperature > 320 K -> heater.safe()`` that this instrument carries out.
         history: Path of the SQLite file that keeps what is polled; None: no history.
+        history_days: Days that it is kept; None: for good.
         watchdog: Seconds after which it is made safe unless somebody kicks it; None: no watchdog.
         timeout: Seconds that the device has for a reply, for drivers that can be told; None: the driver's own.
         reconnect_first: Seconds until the first attempt to reach a device that is gone.
@@ -75,6 +76,7 @@ class InstrumentSpec:
     on_owner_lost: str = "keep"
     interlocks: list[str] = field(default_factory=list)
     history: str | None = None
+    history_days: float | None = None
     watchdog: float | None = None
     timeout: float | None = None
     reconnect_first: float = 0.1
@@ -99,13 +101,15 @@ class InstrumentSpec:
         for key in ("watchdog", "timeout"):
             if getattr(self, key) is not None:
                 self._positive(key, getattr(self, key))
+        if self.history_days is not None:
+            self._positive("history_days", self.history_days, "days")
         polls = self.poll if isinstance(self.poll, dict) else {} if self.poll is None else {"poll": self.poll}
         for key, period in polls.items():
             self._positive(f"poll of {key!r}" if isinstance(self.poll, dict) else key, period)
 
-    def _positive(self, key: str, value: object) -> None:
+    def _positive(self, key: str, value: object, unit: str = "seconds") -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < _FOREVER:
-            raise DriverError(f"{key} of {self.name!r} is {shown(value)}; give seconds above 0 and below {_FOREVER:g}")
+            raise DriverError(f"{key} of {self.name!r} is {shown(value)}; give {unit} above 0 and below {_FOREVER:g}")
 
     def _check_kinds(self) -> None:
         """Refuse what is of another kind than it says: a text for a list would be taken letter by letter."""

@@ -43,10 +43,11 @@ class Link:
         """Give the session, open and in step. Blocks. Raises OfflineError, DriverError, and what :meth:`prove` raises."""
         with self.mutex:
             session = self._session
-            if session is not None and (session.closed or session.doubt):
+            if session is None:
+                return self.opened()
+            if session.closed or session.doubt:
                 self.recover()  # not only opened: it is to be the device of before
-                return session
-            return self.opened()
+            return session
 
     def opened(self) -> Session:
         """Give the session, open, whatever is to be said of it. Blocks. Raises OfflineError, DriverError."""
@@ -115,7 +116,7 @@ class Link:
         """
         for command in commands:
             if reply is False:
-                self.ready().write(command, checked=bool(check))
+                self.ready().write(command)
                 continue
             said = self.ready().query(command, timeout=timeout).strip()
             if reply is not True and said != reply:
@@ -173,9 +174,10 @@ class Link:
         """
         if self._address.upper().startswith("ASRL"):
             self.interrupt("aborted")
-            if self._session is not None and commands:
+            session = self._session
+            if session is not None and commands:
                 with contextlib.suppress(InstrumentError):
-                    self._session.force(commands, timeout=_BRIEF)
+                    session.force(commands, timeout=_BRIEF)
             return False
         try:
             if not commands:

@@ -27,6 +27,10 @@ READINGS = "readings"
 """The alias under which instruments publish."""
 LOOK_PERIOD = 0.25
 """Seconds between two looks at the ages of the readings."""
+INSTEAD_PERIOD = 0.5
+"""Seconds between two questions whether the loop looks."""
+MISSES = 2
+"""So many times in a row it has not: then somebody else looks. Once may be a process that stood still and has just gone on."""
 _CLOCK_MEMORY = 32
 _TAKE = "_take_foreign_reading"
 
@@ -55,7 +59,7 @@ class Clock:
 
 
 class Guard:
-    """The rules of one instrument. Only in the agent's loop.
+    """The rules of one instrument. Only in the agent's loop, except where it is said.
 
     Args:
         agent: Whose instrument is protected.
@@ -79,6 +83,7 @@ class Guard:
         self._marks: dict[tuple[str, str], tuple[int, float]] = {}
         self._clocks: dict[str, Clock] = {}
         self._patience = now() + LEAST_AGE
+        self._looks = self._looks_seen = self._missed = 0
         self.violations: dict[str, str] = {}
         """Rules that are violated now, and why."""
 
@@ -146,6 +151,7 @@ class Guard:
     def look(self, place: tuple[str, str] | None = None) -> None:
         """Act on the rules that are violated: all, or those that read one parameter. Raises what acting on one has raised."""
         now = self._now()
+        self._looks += place is None
         failed: Exception | None = None
         for rule in self.rules:
             if place is not None and place not in rule.sources():
@@ -161,6 +167,19 @@ class Guard:
                 failed = error
         if failed is not None:
             raise failed
+
+    def look_instead(self) -> None:
+        """Look in place of a loop that does not: it is stuck in a handler, or the agent was stopped.
+
+        What comes then is not taken, so readings grow old until they violate. To be called every :data:`INSTEAD_PERIOD`, in one
+        other thread. Raises as :meth:`look`.
+        """
+        self._missed = 0 if self._looks != self._looks_seen else self._missed + 1
+        try:
+            if self._missed >= MISSES:
+                self.look()
+        finally:
+            self._looks_seen = self._looks
 
     def held(self) -> str:
         """Give why the safe state is demanded at this moment; empty: no rule demands it. Any thread."""

@@ -23,7 +23,7 @@ class Then(Pending):
         def changed(result: Any, error: BaseException | None) -> None:
             try:
                 found = None if error is not None else self._change(result)
-            except Exception as caught:  # noqa: BLE001 - a door: whoever asked must not wait for ever
+            except BaseException as caught:  # noqa: BLE001 - a door: whoever asked must not wait for ever
                 found, error = None, caught
             done(found, error)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentlab.agent import describe
 from agentlab.agent.agent import Agent
 from agentlab.agent.beside import NOT_MINE
-from agentlab.errors import InstrumentError, UnknownParameterError, nearest
+from agentlab.errors import AgentLabError, InstrumentError, UnknownParameterError, nearest
 from agentlab.instruments.engine.claims import Client
 from agentlab.instruments.model.table import Action, Table
 from agentlab.instruments.serving.promises import After, Then
@@ -155,9 +155,10 @@ class Questions:
 
 
 def told_status(device: Instrument) -> dict[str, Any]:
-    """Give the status with ``error``: the type of what keeps the instrument in fault, by name."""
+    """Give the status with ``error``: the type of what keeps the instrument in fault, by name; ours for a driver's own of it."""
     fault = device.fault
-    return {**device.status(), "error": "" if fault is None else type(fault).__name__}
+    kind = next((base for base in type(fault).__mro__ if base.__module__ == AgentLabError.__module__), type(fault))
+    return {**device.status(), "error": "" if fault is None else kind.__name__}
 
 
 def own_methods(cls: type) -> frozenset[str]:

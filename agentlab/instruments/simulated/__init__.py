@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agentlab.lazy import on_demand
 
 if TYPE_CHECKING:
-    from agentlab.instruments.simulated.bench import SimulatedBench, run_simulated, table_path
+    from agentlab.instruments.simulated.bench import SimulatedBench, run_simulated, table_path, visa_sim
     from agentlab.instruments.simulated.electrics import Heater, PowerSupply, Thermometer
     from agentlab.instruments.simulated.optics import Laser, PowerMeter
     from agentlab.instruments.simulated.stage import Stage
@@ -28,6 +28,7 @@ else:
             "World": ".world",
             "run_simulated": ".bench",
             "table_path": ".bench",
+            "visa_sim": ".bench",
         },
     )
 
@@ -42,4 +43,5 @@ __all__ = [
     "World",
     "run_simulated",
     "table_path",
+    "visa_sim",
 ]

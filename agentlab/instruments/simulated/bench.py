@@ -56,6 +56,15 @@ def table_path(kind: str) -> Path:
     return Path(__file__).with_name("tables") / f"{kind_named(kind)}.yml"
 
 
+def visa_sim() -> str:
+    """Give the ``visa_library`` of the same devices in pyvisa-sim, at GPIB and USB addresses; it needs ``pyvisa-sim``.
+
+    They keep what is set, and have no physics. ``tables/visa_sim.yml`` says which address each has: the supply has
+    ``GPIB::1::INSTR``.
+    """
+    return f"{Path(__file__).with_name('tables') / 'visa_sim.yml'}@sim"
+
+
 class SimulatedBench:
     """A process with simulated devices. Made by :func:`run_simulated`; its methods may be called in any thread.
 

@@ -196,15 +196,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    for name, port in server.ports.items():
-        _say(f"{name} {_HOST}:{port.number}")
 
     def listen() -> None:
         for line in sys.stdin:
             _say(server.obey(line))
 
-    threading.Thread(target=listen, daemon=True, name="orders").start()
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):  # which may come as soon as somebody has read the ports
+        for name, port in server.ports.items():
+            _say(f"{name} {_HOST}:{port.number}")
+        threading.Thread(target=listen, daemon=True, name="orders").start()
         ended.wait()
     server.close()
     return 0

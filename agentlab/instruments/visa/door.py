@@ -26,6 +26,12 @@ _WORDS: dict[str, tuple[str, dict[Any, str]]] = {
 }
 """Settings of a serial line whose values PyVISA has as enumerations, and what people write for some of them."""
 
+_LACKING = {
+    "ASRL": 'serial lines need PySerial; pip install "agentlab[serial]"',
+    "USB": "USB needs PyUSB, and libusb; pip install pyusb",
+    "GPIB": "GPIB needs linux-gpib or the driver of its card, and gpib-ctypes; pip install gpib-ctypes",
+}
+"""By the beginning of an address, what pyvisa-py needs for it besides."""
 _OWN = ("visa_library", "timeout", "read_termination", "write_termination", "encoding", "largest", "greeting")
 _opening = threading.local()
 _managers = threading.Lock()  # two threads that make the first resource manager of a library would get two
@@ -196,7 +202,8 @@ def _not_open(address: str, error: Exception) -> AgentLabError:
     if isinstance(error, OSError) or isinstance(ours, InstrumentError):
         return OfflineError(f"no device answers at {address}: {said}")
     if "install" in said.lower():  # pyvisa-py names the library that it lacks
-        return DriverError(f"{address} cannot be opened: {said}")
+        cure = next((text for start, text in _LACKING.items() if address.upper().startswith(start)), "")
+        return DriverError(f"{address} cannot be opened: {cure or said}")
     return DriverError(f"{address!r} cannot be opened: {said}; see whether the address is right")
 
 

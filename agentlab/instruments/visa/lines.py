@@ -22,7 +22,7 @@ from agentlab.instruments.visa.translation import translating
 from agentlab.instruments.visa.visa_line import VisaLine
 
 _BLOCK = 4096  # bytes that a socket surely takes at once when it can be written
-_NO_WAIT = getattr(socket, "MSG_DONTWAIT", 0)
+_NO_WAIT = int(getattr(socket, "MSG_DONTWAIT", 0))  # joining flags as an enumeration takes longer than receiving
 
 
 def line_of(resource: Any, address: str, end: str) -> Line:
@@ -90,7 +90,7 @@ class SocketLine(Line):
         """Look, as :meth:`Line.waiting`."""
         if not _is_ready(self._socket, writing=False, timeout=0.0):
             return b""
-        return self._take(0.0, socket.MSG_PEEK)
+        return self._take(0.0, int(socket.MSG_PEEK))
 
     def close(self) -> None:
         """Close, as :meth:`Line.close`."""

@@ -106,24 +106,23 @@ class Session:
         with self._mutex, self._doubting():
             return self._ask(data, command, limit)
 
-    def write(self, command: str, *, timeout: float | None = None, checked: bool = False) -> None:
-        """Send a command that has no reply. Raises as :meth:`query`, except about replies.
+    def write(self, command: str, *, timeout: float | None = None) -> None:
+        """Send a command that has no reply, or whose reply is taken by :meth:`read`. Raises as :meth:`query`, but of replies.
 
         A device may answer it all the same, and that would be taken for the reply to the next query. So when a kind of command
-        (its first word, without a number) is sent for the first time, the next query is held back for 50 ms, unless that much
+        (its first word, without numbers) is sent for the first time, the next query is held back for 50 ms, unless that much
         has passed: what comes until then is an error, before it can be a value.
 
         Args:
             command: Without terminator.
             timeout: Seconds for sending it; None: the session's.
-            checked: Whether the next query would tell by its reply alone; then it is not held back.
         """
         data, limit = self._exchange.encoded(command), self._limit(timeout)
         with self._mutex, self._doubting():
             self._check_doubt()
             self._silence.expect(command)
             self._exchange.send(data, limit)
-            self._silence.told(command, checked=checked)
+            self._silence.told(command)
 
     def read(self, *, timeout: float | None = None) -> str:
         """Give a reply that was asked for by :meth:`write`. Raises as :meth:`query`."""
@@ -271,9 +270,9 @@ class Session:
     def _ask(self, data: bytes, command: str, limit: float) -> bytes:
         exchange = self._exchange
         self._check_doubt()
+        exchange.interrupted = ""  # before it is held back and sent: whoever sees that it was may end the wait at once
         self._silence.expect(command, asks=True)
         deadline = time.monotonic() + limit
-        exchange.interrupted = ""  # before it is sent: whoever sees that it was may end the wait at once
         exchange.send(data, limit)
         reply = exchange.reply(deadline, repr(command), limit)
         self._silence.answered(command)

@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 from agentlab.errors import BadReplyError
 from agentlab.instruments.model.values import shown
-from agentlab.instruments.visa.exchange import QUIET, Exchange
+from agentlab.instruments.visa.exchange import QUIET
 
 MOST_KINDS = 1000
 """Kinds of commands of which it is remembered that the device does not answer them; of more, it is not looked for."""
+_WITHOUT_NUMBERS = dict.fromkeys(map(ord, "0123456789.+-"))
+
+
+class Heard(Protocol):
+    """What is known of the bytes that a device has sent."""
+
+    name: str
+
+    def frames(self) -> bool:
+        """Tell whether the line tells where a message ends."""
+
+    def waiting(self) -> bytes:
+        """Give what came and was not read, without waiting. Raises OfflineError if the device is gone."""
+
+    def listen(self, seconds: float) -> bytes:
+        """Give what came and was not read; if there is nothing, what comes within so many seconds. It stays."""
 
 
 class Silence:
     """What the device may still say, as far as that can be known from what it was sent.
 
     A command that has no reply may be answered all the same, a moment later. So when a kind of command (its first word,
-    without a number) was sent for the first time, the next query is held back for a moment.
+    without numbers) was sent for the first time, the next query is held back for a moment.
 
     Args:
-        exchange: The line.
+        heard: The line.
     """
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._last = ""
+    def __init__(self, heard: Heard) -> None:
+        self._heard = heard
+        self._told = self._answered = ""  # the last command, by whether it had a reply
         self._new: set[str] = set()  # kinds of commands that the device may answer yet,
         self._until = 0.0  # until then,
         self._silent: set[str] = set()  # and those that it does not answer
@@ -37,31 +54,29 @@ class Silence:
             OfflineError: the device is gone.
         """
         if asks and self._new:
-            extra = self._exchange.listen(self._until - time.monotonic())
+            extra = self._heard.listen(self._until - time.monotonic())
             if not extra:
-                self._silent |= self._new
+                self._silent |= self._new - {"?"}  # a query that was written may be answered the next time
             self._new.clear()
         else:
-            extra = self._exchange.waiting()
+            extra = self._heard.waiting()
         if extra:
             raise BadReplyError(
-                f"{self._exchange.name} sent {shown(extra)} that nobody asked for{self._last}; {command!r} was not sent, "
+                f"{self._heard.name} sent {shown(extra)} that nobody asked for{self._origin()}; {command!r} was not sent, "
                 "for its reply could not be told from that"
             )
 
-    def told(self, command: str, *, checked: bool) -> None:
-        """Note a command that has no reply; `checked`: what is asked next would tell by its reply alone."""
-        self._last = f" after {command!r} was sent"
-        kind = _kind(command)
-        if checked or kind in self._silent or "?" in command or self._exchange.frames():
-            return
-        if len(self._new) + len(self._silent) < MOST_KINDS:
+    def told(self, command: str) -> None:
+        """Note a command that has no reply, or whose reply is not read yet."""
+        self._told, self._answered = command, ""
+        kind = "?" if "?" in command else (command.split(None, 1) or [""])[0].translate(_WITHOUT_NUMBERS)
+        if kind not in self._silent and not self._heard.frames() and len(self._new) + len(self._silent) < MOST_KINDS:
             self._new.add(kind)
             self._until = time.monotonic() + QUIET
 
     def answered(self, command: str) -> None:
         """Note a reply that was taken for a command's."""
-        self._last = f" after the reply to {command!r}, which may have been another's"
+        self._told, self._answered = "", command
 
     def awaited(self) -> None:
         """Note that what comes now was asked for."""
@@ -69,13 +84,13 @@ class Silence:
 
     def restored(self) -> None:
         """Note that the session is in step, whatever was before."""
-        self._last = ""
+        self._told = self._answered = ""
         self._new.clear()
 
+    def _origin(self) -> str:
+        if self._told:
+            return f" after {self._told!r} was sent"
+        return f" after the reply to {self._answered!r}, which may have been another's" if self._answered else ""
 
-def _kind(command: str) -> str:
-    """Give what commands have in common that differ in their values alone: ``VOLT`` of ``VOLT 3``, ``SP`` of ``SP100``."""
-    return (command.split(None, 1) or [""])[0].rstrip("0123456789.+-")
 
-
-__all__ = ["MOST_KINDS", "Silence"]
+__all__ = ["MOST_KINDS", "Heard", "Silence"]

@@ -79,7 +79,17 @@ def translated(error: BaseException) -> BaseException:
         itself where it is ours already, or says something else. What is to end a program, as SystemExit, or cannot be
         carried to a caller, as StopIteration, is made an ordinary error.
     """
+    try:
+        return _translated(error)
+    except BaseException:  # noqa: BLE001 - a door: foreign code, which may raise whatever it likes when it is only looked at
+        ours = InstrumentError(f"the driver raised {type(error).__name__}, of which nothing can be told")
+        ours.__cause__ = error
+        return ours
+
+
+def _translated(error: BaseException) -> BaseException:
     if isinstance(error, AgentLabError):
+        str(error)  # raises here, not where it is told
         return error
     ours: BaseException
     if isinstance(error, _cancelled()):
