@@ -115,11 +115,11 @@ def test_the_command_line_awaits_the_driver_too(ns: NSProxy, capsys: pytest.Capt
 
 def test_a_driver_that_hangs_while_it_is_built_keeps_nobody_waiting_for_ever(ns: NSProxy) -> None:
     psu = tardy(60.0)
-    for ask in (lambda: psu.timeout(0.3).voltage, lambda: psu.timeout(0.3)["voltage"], lambda: psu.timeout(0.3).look()):
+    for ask in (lambda: psu.timeout(1.0).voltage, lambda: psu.timeout(1.0)["voltage"], lambda: psu.timeout(1.0).look()):
         began = time.monotonic()
         with pytest.raises(OfflineError, match="connecting"):
             ask()
-        assert time.monotonic() - began < soon(3.0)
+        assert time.monotonic() - began < soon(5.0)
     assert psu.on_error  # what is the agent's own needs no driver
     os.kill(psu.execute_as_function(os.getpid), signal.SIGKILL)
 
