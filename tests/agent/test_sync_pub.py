@@ -235,19 +235,22 @@ def test_clients_come_and_go_and_nothing_stays(ns, transport):
 def test_a_reply_to_a_client_that_is_gone_is_kept_for_a_while_only(ns):
     def gated(agent, message):
         agent.recv("go", timeout=10)
+        agent.answered = True
         return message
 
     server, client = pair(ns, gated)
     gate = run_agent("gate")
     server.connect(gate.bind("PUSH", alias="go"), alias="go", handler="take")
     server.execute_as_method(_shorten_hold)
+    server.set_attr(answered=False)
     before = server.execute_as_method(lambda agent: len(agent._loop.deadlines))
     client.send("sub", 1, handler="take_reply")
     client.shutdown()
     assert agent_dies("client", ns)
     gate.send("go", "on")
+    assert wait_condition(lambda: server.get_attr("answered"), timeout=10)
     assert wait_condition(lambda: server.execute_as_method(_held) == 0)
-    assert server.execute_as_method(lambda agent: len(agent._loop.deadlines)) == before
+    assert wait_condition(lambda: server.execute_as_method(lambda agent: len(agent._loop.deadlines)) == before)
     assert server.error_count() == 0
 
 
