@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from agentlab.cli.asking import Peer
-from agentlab.cli.door import mistake
+from agentlab.cli.door import INTERRUPTED, mistake, say
 from agentlab.cli.options import File, Limit, Name, NsAddr, as_json, value_of
 from agentlab.cli.peers import peer
 from agentlab.cli.tables import printable
+from agentlab.errors import AgentLabError
 
 SAFE = "safe"
 """What brings an instrument into its safe state, as ``proxy.safe()`` does."""
+
+PATIENCE = 1.0
+"""Seconds that an instrument has to say what it goes on with."""
 
 _NAMED = re.compile(r"([^\W\d]\w*)=(.*)", re.DOTALL)
 
@@ -41,7 +47,7 @@ def call(
     Write -- before a text that begins with a dash; numbers need none: agentlab call Stage move -5. A text with = in it
     that is no named argument is written as JSON: '"a=b"'. An instrument's safe is its safe state: agentlab call psu safe
     """
-    with peer(name, nsaddr, file) as whom:
+    with peer(name, nsaddr, file) as whom, telling_what_goes_on(whom, method):
         result = _ask(whom, method, *_arguments(args or []), safe=not unsafe, timeout=timeout)
     if as_text_for_programs:
         print(as_json(result))
@@ -60,6 +66,30 @@ def _ask(whom: Peer, method: str, args: list[Any], kwargs: dict[str, Any], *, sa
     if method not in whom.members(timeout):
         raise whom.unknown(method, "public method or attribute", whom.members, timeout)
     return whom.attribute(method, timeout)
+
+
+@contextlib.contextmanager
+def telling_what_goes_on(whom: Peer, method: str) -> Iterator[None]:
+    """Say, where a block is interrupted, that an instrument's action is not: a caller that leaves ends nothing."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if whom.is_instrument and (said := _goes_on(whom, method)):
+            say(f"interrupted; {said}")
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+
+
+def _goes_on(whom: Peer, method: str) -> str:
+    """Give what an instrument goes on with, and what ends that; empty: nothing, or it does not say."""
+    try:
+        status = whom.ask("status", timeout=PATIENCE)
+    except AgentLabError:
+        return ""
+    if status["action"] == method:
+        return f"{whom.name} goes on with {method}; agentlab call {whom.name} cancel ends it"
+    waits = any(one["what"] == method for one in status["queue"])
+    return f"{method} waits for {status['action'] or 'its turn'}, and {whom.name} does it then" if waits else ""
 
 
 def _arguments(texts: list[str]) -> tuple[list[Any], dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentlab.agent.describe import bare, signature_text
 from agentlab.instruments.model.parameter import Parameter
+from agentlab.instruments.model.table import Action
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,7 +95,8 @@ def actions(driver: dict[str, Any]) -> Iterator[tuple[str, str]]:
             text = signature_text(inspect.Signature(made))
         except ValueError:  # a vendor's own idea of a signature
             text = "(...)"
-        yield f"{action['name']}{text}", _first_line(action["doc"])
+        about = (_first_line(action["doc"]), Action.from_dict(action).limits_text())
+        yield f"{action['name']}{text}", "; ".join(one for one in about if one)
 
 
 def _first_line(doc: str) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from agentlab.cli.instrumentlooks import PATIENCE, Answer, ask_all, instruments_of, status_of
 from agentlab.cli.options import File, Interval, NsAddr, as_json, as_json_line
-from agentlab.cli.tables import printable, show, table
+from agentlab.cli.tables import printable, show, since_text, table
 from agentlab.instruments.model.reading import Reading
 from agentlab.runtime.calling import Caller
 
@@ -113,9 +113,12 @@ def _story(row: dict[str, Any]) -> str:
 
 
 def _latch(row: dict[str, Any]) -> str:
-    """Give who latched it, and why; empty: it is not latched. A device that is away shows no other sign of it."""
+    """Give since when it is latched, by whom, and why; empty: it is not. A device that is away shows no other sign of it."""
     latch = row.get("latch")
-    return f"latched by {latch['by'] or 'somebody'}: {latch['reason']}" if isinstance(latch, dict) else ""
+    if not isinstance(latch, dict):
+        return ""
+    since = f" since {since_text(latch['since'], time.time())}" if latch.get("since") else ""
+    return f"latched{since} by {latch['by'] or 'somebody'}: {latch['reason']}"
 
 
 def _short(text: str) -> str:

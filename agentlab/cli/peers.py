@@ -38,10 +38,26 @@ def peer(name: str, nsaddr: str | None, file: Path | None = None) -> Iterator[Pe
         NameServerUnavailableError: no name server answers.
         LabError: the lab that is meant does not run.
     """
-    with NameServerClient(nameserver(nsaddr, file)) as names:
+    with NameServerClient(nameserver(nsaddr, file)) as names, _knowing_who_rests(name, nsaddr, file):
         found = names.lookup(name)
     with _peer_of(found, _cure(name, nsaddr, file)) as whom:
         yield whom
+
+
+@contextmanager
+def _knowing_who_rests(text: str, nsaddr: str | None, file: Path | None) -> Iterator[None]:
+    """Let a block that finds nobody of a name say so where it is an instrument of the lab whose agent does not run."""
+    try:
+        yield
+    except UnknownNameError:
+        from agentlab.cli.instrumentlooks import supervised  # for this alone
+
+        for place in supervised(nsaddr, file).values():
+            if place.uri is None and (text == place.name or text.startswith(f"{place.name}.")):
+                why = f": {place.reason}" if place.reason else ""
+                cure = f"agentlab start {place.name}" if place.state == "stopped" else f"see agentlab status {place.name}"
+                raise UnknownNameError(f"{place.name} does not run, it is {place.state}{why}; {cure}") from None
+        raise
 
 
 @contextmanager
@@ -85,7 +101,7 @@ def member_peer(
             yield whom, ""
         return
     name, member = split(text, what)
-    with NameServerClient(nameserver(nsaddr, file)) as names:
+    with NameServerClient(nameserver(nsaddr, file)) as names, _knowing_who_rests(text, nsaddr, file):
         found = names.find(name)
         first = name
         while found is None and "." in name:
@@ -108,7 +124,7 @@ def _alone(text: str, nsaddr: str | None, file: Path | None) -> Registration | N
     if "." in text.strip("."):  # also a name may have dots, but then who reads it cannot tell either
         return None
     try:
-        with NameServerClient(nameserver(nsaddr, file)) as names:
+        with NameServerClient(nameserver(nsaddr, file)) as names, _knowing_who_rests(text, nsaddr, file):
             found = names.lookup(text)
     except UnknownNameError:
         raise

@@ -10,4 +10,4 @@ from agentlab.lab.client import LabClient
 
 def restart(names: Names, file: FileOption = DEFAULT, as_text_for_programs: Json = False) -> None:
     """Stop units of a running lab and start them again; returns when they are up."""
-    for_each(file, names, LabClient.restart, "is up again", as_json_text=as_text_for_programs)
+    for_each(file, names, LabClient.restart, "is up again", as_json_text=as_text_for_programs, ends_locks=True)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentlab.cli.options import Json, as_json, as_json_line
-from agentlab.cli.tables import show, since_text, table
+from agentlab.cli.tables import printable, show, since_text, table
 from agentlab.errors import AgentLabError, ConfigurationError, RunError, nearest
+from agentlab.runs.waiting import is_wait
 
 if TYPE_CHECKING:
     from agentlab.runs.run import Run
@@ -135,14 +136,14 @@ def _found(kept: RunStore, which: str) -> Run:
 
 
 def _end(run: Run, action: str, *, as_json_text: bool) -> None:
-    title, before = run.info.title, run.state
+    info = run.info
     if action == "rm":
         run.store.delete(run)
         said = "removed"
     else:
         run.store.abort(run)
-        said = "is aborted now" if before == "running" else f"was {before} already"
-    print(as_json({"run": run.id, "was": before}) if as_json_text else f"{title}: {said}")
+        said = "is aborted now" if info.is_running else f"was {info.state} already"
+    print(as_json({"run": info.id, "was": info.state}) if as_json_text else f"{info.title}: {said}")
 
 
 def _ls(kept: RunStore, number: int, *, as_json_text: bool) -> None:
@@ -179,6 +180,7 @@ def _show(run: Run, *, follow: bool, as_json_text: bool) -> None:
         said = [{"row": number, "column": column, "text": text} for number, column, text in remarks]
         print(as_json({**info.to_dict(), "axes": run.axes, "snapshot": snapshot, "remarks": said, "store": str(run.store.path)}))
         return
+    waited, others = [one for one in remarks if is_wait(one[2])], [one for one in remarks if not is_wait(one[2])]
     ended, grid = info.ended or time.time(), " x ".join(map(str, info.shape))
     facts = {
         "run": f"{info.id}{f', {info.name}' if info.name else ''}",
@@ -189,14 +191,20 @@ def _show(run: Run, *, follow: bool, as_json_text: bool) -> None:
         "heard": f"{time.time() - run.heard:.0f} s ago, its newest row" if info.is_running else "",
         "by": f"{info.user} on {info.host}, process {info.pid}",
         "instruments": ", ".join(snapshot),
-        "remarks": f"{len(remarks)}, the first: row {remarks[0][0]}, {remarks[0][1]}: {remarks[0][2]}" if remarks else "",
+        "waited": _first(waited, f"{len(waited)} times") if waited else "",
+        "remarks": _first(others, str(len(others))) if others else "",
         "store": str(run.store.path),
     }
-    print("\n".join(f"{name:<12} {text}" for name, text in facts.items() if text))
+    print("\n".join(f"{name:<12} {printable(text)}" for name, text in facts.items() if text))
     print()
     data = run.data
     headings = ("column", "unit", "least", "most", "last")
     show(table(headings, [[c.name, c.unit or "-", *_range(data[c.name])] for c in info.columns if c.role != "time"]))
+
+
+def _first(remarks: list[tuple[int, str, str]], count: str) -> str:
+    row, column, text = remarks[0]
+    return f"{f'{count}, the first: ' if remarks[1:] else ''}row {row}, {column}: {text}"
 
 
 def _range(values: Any) -> list[str]:
@@ -210,7 +218,7 @@ def _range(values: Any) -> list[str]:
 def _row_text(run: Run, row: dict[str, Any]) -> str:
     when = datetime.fromtimestamp(row["time"]).astimezone().strftime("%H:%M:%S.%f")[:-3]
     values = (f"{c.name} {_short(row[c.name])}{f' {c.unit}' if c.unit else ''}" for c in run.columns if c.role != "time")
-    return f"{when}  {'  '.join(values)}"
+    return printable(f"{when}  {'  '.join(values)}")
 
 
 def _short(value: Any) -> str:
@@ -228,7 +236,7 @@ def _plot(run: Run, output: Path | None, y: str | None, *, follow: bool, as_json
         print(as_json({"file": str(output)}) if as_json_text else f"{output}: the picture of {run.info.title}")
         return
     text = run.text_plot(y=y, width=_width(), ascii_only=not _can_show_dots())
-    print(as_json({"run": run.id, "plot": text.splitlines()}) if as_json_text else text)
+    print(as_json({"run": run.id, "plot": text.splitlines()}) if as_json_text else printable(text, keep="\n"))
 
 
 def _live(run: Run, y: str | None) -> None:
@@ -271,7 +279,7 @@ def _export(run: Run, output: Path | None, kind: str | None, *, as_json_text: bo
             raise ConfigurationError(f"{kind} is not for a terminal; give a file: -o run{run.id}{FORMATS[kind]}")
         if as_json_text:
             for row in run.rows():
-                print(as_json_line({key: value.tolist() if hasattr(value, "tolist") else value for key, value in row.items()}))
+                print(as_json_line(row))
         else:
             write_csv(run, sys.stdout)
         return

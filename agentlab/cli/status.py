@@ -100,7 +100,7 @@ def _instrument_facts(own: dict[str, Any]) -> dict[str, Any]:
         "instrument": f"{own['state']}{since}{f': {reason}' if reason else ''}",
         "identity": own.get("identity"),
         "owner": own.get("owner"),
-        "latched": f"by {latch['by'] or 'somebody'}: {latch['reason']}" if latch else "",
+        "latched": f"since {moment(latch['since'])} by {latch['by'] or 'somebody'}: {latch['reason']}" if latch else "",
     }
 
 

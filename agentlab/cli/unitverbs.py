@@ -11,6 +11,7 @@ import typer
 from agentlab.cli.door import FAILED, say
 from agentlab.cli.labs import complete_units, first_line, log_of
 from agentlab.cli.options import as_json
+from agentlab.cli.owned import owners, tell
 from agentlab.errors import LabDownError, LabError
 from agentlab.lab.client import LabClient
 
@@ -29,18 +30,37 @@ def _where(client: LabClient, unit: str, error: str) -> str:
     return unit if row is None else log_of(row)
 
 
-def for_each(file: Path, names: list[str], order: Callable[[LabClient, str], None], done: str, *, as_json_text: bool) -> None:
+def for_each(
+    file: Path,
+    names: list[str],
+    order: Callable[[LabClient, str], None],
+    done: str,
+    *,
+    as_json_text: bool,
+    ends_locks: bool = False,
+) -> None:
     """Give an order for units, one after another; nothing is done where one of the names is wrong.
+
+    Args:
+        file: The lab file.
+        names: Of units or groups.
+        order: What is ordered.
+        done: What is so of a unit then.
+        as_json_text: Whether the outcome is printed for programs.
+        ends_locks: Whether an instrument's lock ends by it, which is told.
 
     Raises:
         UnknownUnitError: there is no such unit.
     """
     outcomes: list[dict[str, Any]] = []
     with LabClient(file) as client:
-        for unit in client.resolve(*names):
+        units = client.resolve(*names)
+        owned = owners(row for row in client.status() if row["unit"] in units) if ends_locks else {}
+        for unit in units:
             error = ""
             try:
                 order(client, unit)
+                tell(unit, owned)
             except LabDownError:
                 raise
             except LabError as problem:

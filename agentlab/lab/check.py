@@ -11,6 +11,7 @@ from agentlab.lab.entries import AGENTS, NOUNS, Entry, Sources
 from agentlab.lab.facts import Facts
 from agentlab.lab.listeners import check_listeners
 from agentlab.lab.names import SUPERVISED, Names
+from agentlab.lab.rules import check_rules
 from agentlab.lab.wires import Wire
 from agentlab.yamlfile.document import Document
 from agentlab.yamlfile.problems import Problems
@@ -37,6 +38,7 @@ def check(sources: Sources, facts: Mapping[str, Facts] | None, problems: Problem
     check_listeners(sources, problems)
     check_classes(sources, facts, problems)
     check_instruments(sources, facts, problems)
+    check_rules(sources, facts, problems)
     return check_wires(sources, facts, problems)
 
 

@@ -55,6 +55,8 @@ class Facts:
         timeouts: Of a driver: action -> seconds that the device may take for it, where the driver says so.
         whole: Whether an instance of the driver has no more parameters than these.
         missing: Of the names that the file uses of the instrument, those that an instance of the driver cannot have.
+        missing_in_rules: Likewise of the actions that interlock rules call.
+        address_problem: Why there can be no device at its address; empty: there may be one, or nobody knows.
     """
 
     problem: str = ""
@@ -75,6 +77,8 @@ class Facts:
     timeouts: Mapping[str, float] = field(default_factory=dict)
     whole: bool = False
     missing: tuple[str, ...] = ()
+    missing_in_rules: tuple[str, ...] = ()
+    address_problem: str = ""
 
 
 Job = tuple[str, dict[str, Any] | None]
@@ -102,6 +106,8 @@ def facts_from(plain: dict[str, Any]) -> Facts:
         timeouts=plain["timeouts"],
         whole=plain["whole"],
         missing=tuple(plain["missing"]),
+        missing_in_rules=tuple(plain["missing_in_rules"]),
+        address_problem=plain["address_problem"],
     )
 
 

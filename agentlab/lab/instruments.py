@@ -74,8 +74,16 @@ def tables_of(model: InstrumentModel) -> str:
     Args:
         model: As :func:`located` gives it.
     """
-    contents = [path.read_bytes() for path in _files_of(model) if path.is_absolute() and path.is_file()]
+    contents = [content for path in _files_of(model) if path.is_absolute() and (content := _content(path)) is not None]
     return hashlib.sha256(b"\0".join(contents)).hexdigest()[:16] if contents else ""
+
+
+def _content(path: Path) -> bytes | None:
+    """Give what is in a file; None: it is none, or nobody may read it, which its driver tells when it needs it."""
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _files_of(model: InstrumentModel) -> Iterator[Path]:

@@ -12,7 +12,7 @@ from typing import Any
 from agentlab.agent.agent import Agent
 from agentlab.errors import AgentLabError, DriverError
 from agentlab.lab.facts import Facts, Job, class_facts, look, one_line
-from agentlab.lab.stand_ins import missing_names, used_names
+from agentlab.lab.stand_ins import actions_in_rules, missing_names, used_names
 from agentlab.runtime.link import ChildLink
 from agentlab.yamlfile.problems import ProblemsError
 
@@ -60,9 +60,11 @@ def _look_at_driver(target: str, spec: dict[str, Any], directory: str, base: fro
 def _driver_facts(facts: Facts, cls: type, spec: dict[str, Any]) -> Facts:
     from agentlab.instruments.drivers.loading import load_driver
     from agentlab.instruments.model.spec import InstrumentSpec
+    from agentlab.instruments.scpi.driver import ScpiDriver
 
     try:
-        table = load_driver(InstrumentSpec.from_dict(spec)).table()
+        driver = load_driver(InstrumentSpec.from_dict(spec))
+        table = driver.table()
     except AgentLabError as error:
         cause = error.__cause__
         placed = [astuple(one) for one in cause.problems if one.line] if isinstance(cause, ProblemsError) else []
@@ -72,5 +74,17 @@ def _driver_facts(facts: Facts, cls: type, spec: dict[str, Any]) -> Facts:
     actions = tuple(one["name"] for one in found["actions"])
     timeouts = {one.name: one.timeout for one in table.actions.values() if one.timeout is not None}
     tellable = table.kind in ("any", "scpi")  # how others come to their parameters is not in the class's code
-    missing = missing_names(cls, used_names(spec), {*parameters, *actions}, whole=whole) if tellable else ()
-    return replace(facts, parameters=parameters, actions=actions, timeouts=timeouts, whole=whole, missing=tuple(missing))
+
+    def missing(names: list[str]) -> tuple[str, ...]:
+        return tuple(missing_names(cls, names, {*parameters, *actions}, whole=whole)) if tellable else ()
+
+    return replace(
+        facts,
+        parameters=parameters,
+        actions=actions,
+        timeouts=timeouts,
+        whole=whole,
+        missing=missing(used_names(spec)),
+        missing_in_rules=missing(actions_in_rules(spec)),
+        address_problem=driver.address_problem() if isinstance(driver, ScpiDriver) else "",
+    )

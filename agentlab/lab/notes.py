@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentlab.lab.classes import attribute_notes
-from agentlab.lab.drivers import instrument_notes, rule_notes
+from agentlab.lab.drivers import instrument_notes
 from agentlab.lab.entries import AGENTS, NOUNS, Entry, Sources
 from agentlab.lab.facts import Facts
 from agentlab.lab.hosts import is_known
 from agentlab.lab.names import SUPERVISED, Names
+from agentlab.lab.rules import rule_notes
 from agentlab.yamlfile.problems import Problem, key_text
 
 NEEDS_HANDLER = frozenset({"REP", "PULL", "SUB", "ASYNC_REP", "SYNC_PUB"})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from agentlab.instruments.engine.interlocks import parse_interlock
 
 if TYPE_CHECKING:
     from agentlab.lab.file import LabFile
@@ -27,6 +30,16 @@ def used_names(spec: Mapping[str, Any]) -> list[str]:
     said = [*(spec.get("parameters") or {}), *(poll if isinstance(poll, dict) else ())]
     said += safe if isinstance(safe, dict) else _called(safe)
     return list(dict.fromkeys(said))
+
+
+def actions_in_rules(spec: Mapping[str, Any]) -> list[str]:
+    """Give the actions of an instrument that its interlock rules call, but ``safe``, which is the driver's own.
+
+    Args:
+        spec: As ``InstrumentSpec.to_dict()`` gives it, with the rules that it carries out.
+    """
+    rules = map(parse_interlock, spec.get("interlocks") or ())
+    return list(dict.fromkeys(rule.what for rule in rules if not rule.sets and rule.what != "safe"))
 
 
 def _called(safe: Any) -> list[str]:
@@ -58,7 +71,7 @@ def _words(cls: type) -> Iterator[str]:
         yield from (name for name in vars(each) if name != "__dict__")  # which every class has
         for value in vars(each).values():
             inner = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-            code = getattr(inner, "__code__", None)
+            code = getattr(inspect.unwrap(inner) if callable(inner) else inner, "__code__", None)
             if isinstance(code, types.CodeType):
                 yield from _words_of(code)
 
@@ -114,4 +127,4 @@ def dry_run_lines(lab: LabFile) -> list[str]:
     return lines
 
 
-__all__ = ["dry_run_lines", "missing_names", "real_ones", "used_names", "without"]
+__all__ = ["actions_in_rules", "dry_run_lines", "missing_names", "real_ones", "used_names", "without"]

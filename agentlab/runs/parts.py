@@ -28,7 +28,8 @@ class Target:
         unit: Of its values.
         put: Sets a value, and comes back when it is there.
         instrument: What answers for its snapshot; None: it has none.
-        check: Raises what setting a value would raise, without asking the device; None: that is not known before.
+        check: Gives a value in the unit, or raises what setting it would raise, without asking the device; None: that is not
+            known before.
     """
 
     name: str
@@ -108,19 +109,28 @@ def read_target(given: Any, number: int, timeout: float | None = None) -> Target
     raise TypeError(f"the target is {_shown(given)}, which cannot be set; {_CURE}")
 
 
-def check_values(axes: Iterable[tuple[Target, Sequence[Any]]]) -> None:
-    """See that every value of a scan may be set, as far as that is known here: nobody wants to hear it at the last point.
+def checked_values(axes: Iterable[tuple[Target, tuple[Any, ...]]]) -> list[tuple[Target, tuple[Any, ...]]]:
+    """Give the axes with the values that are to be set and kept: ``"5 mV"`` as 0.005, where the unit is V.
+
+    Every value is looked at, as far as that can be done here: nobody wants to hear at the last point that it may not be set.
 
     Raises:
         LimitError, UnitError: one may not be; the text says which.
     """
-    for target, values in axes:
-        for number, value in enumerate(values if target.check is not None else (), start=1):
-            try:
-                target.check(value)  # type: ignore[misc]
-            except InstrumentError as error:
-                text = str(error).removesuffix("; nothing was sent")
-                raise type(error)(f"value {number} of {len(values)} for {target.name}: {text}; nothing was set") from None
+    return [(target, _checked(target, values)) for target, values in axes]
+
+
+def _checked(target: Target, values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if target.check is None:
+        return values
+    found = []
+    for number, value in enumerate(values, start=1):
+        try:
+            found.append(target.check(value))
+        except InstrumentError as error:
+            text = str(error).removesuffix("; nothing was sent")
+            raise type(error)(f"value {number} of {len(values)} for {target.name}: {text}; nothing was set") from None
+    return tuple(found)
 
 
 def _wait(status: Any, timeout: float | None) -> None:

@@ -33,16 +33,26 @@ def is_network(path: Path, drives: Iterable[tuple[str, str]] | None = None) -> b
 
     Args:
         path: The file.
-        drives: Where each drive of this machine is mounted, and its type; None: they are asked for.
+        drives: Where each drive of this machine is mounted, and its type, in the order in which they were; None: they are
+            asked for.
     """
     if drives is None:
-        drives = [(drive.mountpoint, drive.fstype) for drive in psutil.disk_partitions(all=True)]
+        drives = _drives()
     place = path.resolve()
     if place.drive.startswith("\\\\"):
         return True
     holding = [(Path(where), kind) for where, kind in drives if where and place.is_relative_to(where)]
-    kind = max(holding, key=lambda drive: len(drive[0].parts), default=(place, ""))[1].lower()
+    # Of two at one place, the later hides the earlier, as a network drive does its automounter.
+    kind = max(reversed(holding), key=lambda drive: len(drive[0].parts), default=(place, ""))[1].lower()
     return kind.removeprefix("fuse.") in _NETWORK
+
+
+def _drives() -> list[tuple[str, str]]:
+    """Give where drives are mounted, and their types; none where the system does not tell: most stores are on a disk."""
+    try:
+        return [(drive.mountpoint, drive.fstype) for drive in psutil.disk_partitions(all=True)]
+    except (OSError, RuntimeError, psutil.Error):
+        return []
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,10 @@ class Run:
 
     @property
     def remarks(self) -> list[tuple[int, str, str]]:
-        """What is to be said of single values: number of the row, column, text, such as why a value is missing."""
+        """What is to be said of single values: number of the row, column, text.
+
+        Such as why a value is missing, or how long the scan waited for its device before the row (``on_error="wait"``).
+        """
         return self.store.remarks(self.id)
 
     # -------------------------------------------------------------------------------- to look at

@@ -24,11 +24,12 @@ from agentlab.runs import figures, snapshots
 from agentlab.runs.codec import EXACT, is_number, pack
 from agentlab.runs.condition import Condition, condition
 from agentlab.runs.model import Axis, Column, RunInfo
-from agentlab.runs.parts import MISSING, Reader, Target, check_values, instrument_of, name_columns, read_axes, read_readers
+from agentlab.runs.parts import MISSING, Reader, Target, checked_values, instrument_of, name_columns, read_axes, read_readers
 from agentlab.runs.plain import plain_all
 from agentlab.runs.progress import Display, display
 from agentlab.runs.run import Run
 from agentlab.runs.store import LAST, RunStore
+from agentlab.runs.waiting import Wait
 from agentlab.runs.writer import RunWriter
 
 OnError = Literal["stop", "nan", "wait"]
@@ -82,7 +83,7 @@ def sweep(
             one.
         timeout: Seconds that setting one value may take; None: as long as the target itself says.
         on_error: When a value cannot be read: ``stop`` the scan, put ``nan`` into the row, or ``wait`` for the device
-            to come back, and measure the point again (this covers setting too).
+            to come back, and measure the point again (this covers setting too); the row gets a remark then.
         patience: Seconds that ``wait`` waits at most, at one point.
 
     Returns:
@@ -97,12 +98,11 @@ def sweep(
         KeyboardInterrupt: Ctrl-C; the run is marked aborted, its rows are kept.
     """
     _check_options(delay, name, timeout, on_error, patience)
-    found, readers = read_axes(axes, timeout), read_readers(reads)
+    found, readers = checked_values(read_axes(axes, timeout)), read_readers(reads)
     named, columns = name_columns(found, readers)
     all_columns = [Column("time", "s", "time"), *(Column(a.name, a.unit, "axis") for a in named), *columns]
     stop = None if until is None else condition(until, all_columns)
     _check_size(named)
-    check_values(found)
     if isinstance(plot, str) and plot not in (names := [column.name for column in all_columns]):
         raise ConfigurationError(f"there is no column {plot!r} to plot{nearest(plot, names)}")
     kept = _store_of(store, resume)
@@ -200,13 +200,15 @@ class _Scan:
         self._on_error = on_error
         self._patience = patience
         self._at: tuple[int | None, ...] = (None,) * len(axes)
+        self._names: list[str] = []
+        self._column = ""
         self._display: Display
 
     def measure(
         self, writer: RunWriter, run: Run, until: tuple[Condition, Any] | None, *, progress: bool, plot: bool | str
     ) -> None:
         """Measure what is left of a run."""
-        names = [column.name for column in run.columns]
+        names = self._names = [column.name for column in run.columns]
         live = _Live(run) if plot else None
         figure = None if live is None else (lambda: live.figure(plot if isinstance(plot, str) else None))
         title = run.name or f"run {run.id}"
@@ -229,26 +231,30 @@ class _Scan:
         """Measure one point; again and again while its device is away, where that is wanted."""
         if self._on_error != "wait":
             return self._once(indices)
-        deadline: float | None = None
+        wait: Wait | None = None
         while True:
             try:
-                found = self._once(indices)
+                row, remarks = self._once(indices)
             except PASSING as error:
                 now = time.monotonic()
-                deadline = deadline or now + self._patience
-                if now > deadline:
+                why = " ".join(f"{type(error).__name__}: {error}".split())
+                wait = wait or Wait(self._column, why, time.time(), now)
+                if now > wait.began + self._patience:
                     raise
                 self._at = (None,) * len(self._axes)  # a device that was switched off has forgotten its settings
                 self._display.wait(f"waiting: {type(error).__name__}")
                 time.sleep(min(_AGAIN, self._patience))
             else:
                 self._display.wait("")
-                return found
+                if wait is not None:  # who looks at the values later is to know that the device may have forgotten something
+                    remarks[wait.column] = wait.remark(time.monotonic(), remarks.get(wait.column, ""))
+                return row, remarks
 
     def _once(self, indices: tuple[int, ...]) -> tuple[list[Any], dict[str, str]]:
         values = [axis.values[i] for (_, axis), i in zip(self._axes, indices, strict=True)]
         for number, ((target, _), value) in enumerate(zip(self._axes, values, strict=True)):
             if self._at[number] != indices[number]:
+                self._column = self._names[1 + number]
                 target.put(value)
                 self._at = (*self._at[:number], indices[number], *self._at[number + 1 :])
         if self._delay > 0:
@@ -256,10 +262,11 @@ class _Scan:
         row: list[Any] = [time.time(), *values]
         remarks: dict[str, str] = {}
         for reader in self._readers:
-            for (name, _), (value, remark) in zip(reader.columns, self._read(reader), strict=True):
-                row.append(value)
+            self._column = self._names[min(len(row), len(self._names) - 1)]  # the last may be one that gives nothing
+            for _, (value, remark) in zip(reader.columns, self._read(reader), strict=True):
                 if remark:
-                    remarks[name] = remark
+                    remarks[self._names[len(row)]] = remark
+                row.append(value)
         return row, remarks
 
     def _read(self, reader: Reader) -> Sequence[tuple[Any, str]]:

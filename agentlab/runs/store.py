@@ -150,7 +150,7 @@ class RunStore:
                     connection.execute(sa.insert(tables.snapshot), [taken])
             return RunWriter(self._database, number, grid, len(columns), process)
         except BaseException:
-            self._not_opened(number)
+            self._not_opened(number, process)
             raise
 
     def resume(self, which: int | str | Run) -> RunWriter:
@@ -175,7 +175,7 @@ class RunStore:
                     connection.execute(found.values(**values, stamp=process.stamp))
                 return RunWriter(self._database, ours, Grid(info.shape, snake=info.snake), len(info.columns), process)
             except BaseException:
-                self._not_opened(ours)
+                self._not_opened(ours, process)
                 raise
 
     def abort(self, which: int | str | Run) -> None:
@@ -197,12 +197,17 @@ class RunStore:
             found = sa.update(tables.run).where(tables.run.c.id == run.id)
             connection.execute(found.values(state="aborted", reason=f"given up by {_user()}", ended=time.time()))
 
-    def _not_opened(self, run: int | None) -> None:
-        """Have the file say no more that this process writes a run, where opening it failed or Ctrl-C came just then."""
-        if run is None:
+    def _not_opened(self, run: int | None, process: Process) -> None:
+        """Have the file say no more that this process writes a run, where opening it failed or Ctrl-C came just then.
+
+        What was undone left its number free: by now it may be a run of somebody else, who measures.
+        """
+        if run is None or is_open(self.path, run):
             return
+        column = tables.run.c
+        ours = (column.host == process.host, column.pid == process.pid, column.stamp == process.stamp)
         with contextlib.suppress(RunError), self._database.writing() as connection:
-            found = sa.update(tables.run).where(tables.run.c.id == run, tables.run.c.state == "running")
+            found = sa.update(tables.run).where(column.id == run, column.state == "running", *ours)
             connection.execute(found.values(state="aborted", reason="it could not be opened", ended=time.time()))
 
     def _there(self, connection: sa.Connection, run: Run) -> RunInfo:
@@ -234,7 +239,7 @@ class RunStore:
         run = self.run(which.id if isinstance(which, Run) else which)
         with self._database.writing() as connection:
             info = self._there(connection, run)
-            if info.is_running:
+            if info.is_running and not self._is_left_open(info):
                 raise RunError(self._still_measured(info))
             for table in (tables.point, tables.block, tables.remark, tables.snapshot, tables.axis):
                 connection.execute(sa.delete(table).where(table.c.run == run.id))

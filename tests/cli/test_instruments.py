@@ -16,6 +16,7 @@ from agentlab.cli.door import say
 from agentlab.cli.instrumentlooks import Answer, Place, ask_all, chosen, instruments_of
 from agentlab.cli.instruments import _row, _story
 from agentlab.cli.options import as_json, as_json_line
+from agentlab.cli.owned import owners
 from agentlab.cli.peers import member_peer
 from agentlab.cli.ps import state_text
 from agentlab.cli.reservations import Reservation, forget, keep, note_for, note_of_user, reserved
@@ -24,6 +25,7 @@ from agentlab.cli.watch import _Watcher
 from agentlab.errors import LockedError, OfflineError
 from agentlab.lab.lab import Lab
 from agentlab.lab.places import state_dir
+from agentlab.runtime.calling import Caller
 from agentlab.testing import wait_condition
 from tests.cli.inprocess import Runner
 from tests.cli.program import complaint
@@ -176,6 +178,7 @@ def test_the_table_of_instruments_and_watching(lab, run):
     assert rows["psu"]["readings"]["voltage"]["unit"] == "V" and rows["away"]["state"] == "offline"
     (line,) = run("instruments", "--watch", "--count", "1", "--json").out.splitlines()
     assert len(json.loads(line)["rows"]) == 3
+    assert wait_condition(lambda: run("watch", "psu.voltage", "-n", "1").out.endswith(" 1.5 V\n"))  # the last one published
     assert [line.split(" ", 1)[1] for line in run("watch", "psu.voltage", "-n", "2").out.splitlines()] == ["1.5 V", "1.5 V"]
     assert json.loads(run("watch", "psu.readings", "-n", "1", "--json").out)["name"] == "voltage"
     assert "voltage: 1.5 V" in run("watch", "psu.readings", "-n", "1").out
@@ -229,7 +232,11 @@ def test_stopping_everything(lab, run):
         busy.result(5)
     assert "smoke" in complaint(run("set", "psu.voltage", "1"), 1)
     assert run("get", "psu.voltage").out == "0 V\n"
+    assert "or give --all; latched: away, plain, psu" in complaint(run("reset"), 2)
+    assert "both say which" in complaint(run("reset", "psu", "--all"), 2)
     assert run("reset", "psu", "plain").out == "psu can be set again\nplain can be set again\n"
+    assert run("reset", "--all").out == "away can be set again\n"
+    assert run("reset", "--all").out == "nothing is latched\n"
     assert run("set", "psu.voltage", "1").code == 0
     assert run("estop", "pus").out == ""
     outcome = run("estop", "pus", "psu", "--json")  # a slip must not keep the others from being stopped
@@ -254,7 +261,14 @@ def test_a_running_lab_knows_its_instruments(file, run):
         assert rows["instrument/psu"]["instrument"]["state"] == "online"
         assert rows["instrument/away"]["kind"] == "instrument"
         assert "instrument  offline, since" in run("status", "away").out
-        run("stop", "plain")
+        for verb, said in (("restart", "is up again"), ("stop", "is stopped")):
+            with Lab.attach(file) as lab:
+                own = lab["plain"].lock(reason="a night")
+                outcome = run(verb, "plain")
+                assert "instrument/plain was owned by" in outcome.err and ", for: a night; that lock ends" in outcome.err
+                assert outcome.code == 0 and said in outcome.out and own.lost is not None
+        for args in (("get", "plain.x"), ("get", "plain"), ("call", "plain", "x"), ("set", "plain.x", "1")):
+            assert "plain does not run, it is stopped" in (said := complaint(run(*args), 2)) and "agentlab start plain" in said
         assert "its agent does not run (stopped)" in run("instruments").out
         run("stop", "nameserver/default")
         assert run("estop", "psu").out == "psu: safe\n"  # the supervisor knows where it is
@@ -281,6 +295,25 @@ def test_a_dry_run(file, run):
         assert run("get", "away.voltage").out == "0 V\n"
     finally:
         run("down")
+
+
+def test_what_goes_on_after_ctrl_c_is_said(lab, run, monkeypatch):
+    psu, call = lab["psu"], Caller.call
+
+    def interrupted(caller, method, *args, **options):
+        if method != "slow":
+            return call(caller, method, *args, **options)
+        psu.future.slow(30)
+        assert wait_condition(lambda: psu.status()["action"] == "slow")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Caller, "call", interrupted)
+    outcome = run("call", "psu", "slow", "30")
+    assert (outcome.code, outcome.out) == (130, "")
+    assert outcome.err == "agentlab: interrupted; psu goes on with slow; agentlab call psu cancel ends it\n"
+    monkeypatch.undo()
+    assert "'cancelled': 'slow'" in run("call", "psu", "cancel").out
+    assert psu.status()["action"] == ""
 
 
 # --- without a lab ------------------------------------------------------------------------------------------------
@@ -436,6 +469,8 @@ def test_what_the_table_tells(said, story):
 def test_who_latched_it_and_why_is_shown_also_of_what_is_away(by, who):
     row = {"state": "offline", "reason": "no device", "no_answer": None, "readings": {}, "latch": {"by": by, "reason": "smoke"}}
     assert _story(row) == f"no device; latched by {who}: smoke"
+    row["latch"]["since"] = 981_028_800.0  # noon of February 1, 2001, in Greenwich: that day nearly everywhere
+    assert _story(row) == f"no device; latched since 2001-02-01 by {who}: smoke"
 
 
 def test_who_does_not_answer_is_shown():
@@ -516,3 +551,28 @@ def test_who_is_started_again_meanwhile_is_stopped_again(monkeypatch, capsys):
     estop_verb.estop(reason="smoke", wait=5.0)
     assert seen == ["PYRO:old@h:1", "PYRO:new@h:1"]
     assert capsys.readouterr().out.startswith("a: ")
+
+
+def test_a_reload_says_whose_locks_it_ended(monkeypatch, run):
+    class Client:
+        def __init__(self, file): ...
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *error): ...
+        def status(self):
+            return [
+                {"unit": f"instrument/{n}", "kind": "instrument", "uri": n, "state": "running", "name": n} for n in ("psu", "dmm")
+            ] + [{"unit": "agent/x", "kind": "agent", "uri": "x", "state": "running", "name": "x"}]
+
+        def reload(self):
+            return {"changed": ["instrument/psu", "agent/x"], "unchanged": ["instrument/dmm"]}
+
+    def ask(places, _ask):
+        return [Answer(place, {"owner": "ann", "reason": "a night" * (place.uri == "psu")}) for place in places]
+
+    monkeypatch.setattr("agentlab.cli.reload.LabClient", Client)
+    monkeypatch.setattr("agentlab.cli.owned.ask_all", ask)
+    outcome = run("reload")
+    assert outcome.err == "agentlab: instrument/psu was owned by ann, for: a night; that lock ends with its agent\n"
+    assert owners(Client("").status()) == {"instrument/psu": "ann, for: a night", "instrument/dmm": "ann"}

@@ -250,9 +250,11 @@ def test_the_foreground_for_a_service_manager(file, tmp_path):
             process.send_signal(signal.SIGTERM)
             while not heard.startswith(b"STOPPING=1"):
                 heard = manager.recv(1000)
-        finally:
-            process.terminate()
             process.wait(15)
+        finally:
+            if process.poll() is None:  # a second SIGTERM would reach an interpreter that is just ending
+                process.terminate()
+                process.wait(15)
             outcome = Outcome(process.returncode, *process.communicate())  # with the traceback of a unit that does not start
     assert outcome.code == 0, outcome
     assert "agent/Meter: ready" in outcome.out and outcome.out.splitlines()[-1] == f"{file} is down"

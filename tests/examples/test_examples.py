@@ -285,7 +285,7 @@ EXPECTED = {
         current at 10 V: 1.0 A
         time (s),supply.voltage (V),supply.measured_voltage (V),supply.measured_current (A)
         picture: (1000, 620) pixels
-        two axes: [(1, 1), (1, 2), (1, 3), (2, 3), (2, 2), (2, 1)]
+        two axes: [(1.0, 1.0), (1.0, 2.0), (1.0, 3.0), (2.0, 3.0), (2.0, 2.0), (2.0, 1.0)]
         """,
     "bluesky_scan": """
         units: {'meter_power': 'mW', 'stage_position': 'mm'}

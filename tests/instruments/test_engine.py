@@ -41,7 +41,7 @@ def test_the_driver_is_built_called_and_closed_in_one_thread():
         rig.online().get("voltage").wait(10)
         rig.engine.call("fire").wait(10)
     assert rig.driver.threads == {"psu-driver"}
-    assert [one[0] for one in rig.driver.did] == ["open", "prove", "get", "call", "safe", "close"]
+    assert [one[0] for one in rig.driver.did] == ["open", "prove", "get", "call", "safe", "prove", "close"]
     assert rig.engine.close()
 
 

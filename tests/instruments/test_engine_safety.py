@@ -73,7 +73,7 @@ def test_a_long_call_is_aborted_and_the_safe_state_is_next(rig):
     read.wait(10)
     assert time.monotonic() - before < soon(2)
     after = [one[0] for one in rig.driver.did]
-    assert after[after.index("call") :] == ["call", "abort", "safe", "get"]
+    assert after[after.index("call") :] == ["call", "abort", "safe", "prove", "get"]
 
 
 def test_a_call_that_cannot_be_aborted_is_waited_for_and_status_says_so(caplog):
@@ -298,7 +298,7 @@ def test_a_safe_state_out_of_step_is_tried_again_after_recovery():
         rig.online()
         rig.driver.raising["safe"] = [silent()]
         rig.engine.safe().wait(10)
-        assert [one[0] for one in rig.driver.did[-3:]] == ["safe", "recover", "safe"]
+        assert [one[0] for one in rig.driver.did[-4:]] == ["safe", "recover", "safe", "prove"]
         rig.driver.raising["safe"] = silent()
         with pytest.raises(InstrumentError, match="could not be made safe: safe.*no reply"):
             rig.engine.safe().wait(10)
@@ -326,7 +326,7 @@ def test_a_shutdown_makes_safe_what_was_online_and_only_that():
         rig.online()
         rig.engine.set("output", True).wait(10)
     assert rig.driver.values["output"] is False
-    assert [one[0] for one in rig.driver.did[-2:]] == ["safe", "close"]
+    assert [one[0] for one in rig.driver.did[-3:]] == ["safe", "prove", "close"]
     with Rig(safe=False) as rig:
         rig.online()
     assert rig.driver.count("safe") == 0
@@ -590,7 +590,7 @@ def test_a_shutdown_that_aborts_a_call_mends_the_session_and_makes_safe():
         rig.engine.set("output", True).wait(10)
         slow = rig.slow(ANNA)
         assert rig.engine.close(timeout=10.0)
-    assert [one[0] for one in rig.driver.did[-4:]] == ["abort", "recover", "safe", "close"]
+    assert [one[0] for one in rig.driver.did[-5:]] == ["abort", "recover", "safe", "prove", "close"]
     assert rig.driver.values["output"] is False
     with pytest.raises(OfflineError):
         slow.wait(0)
@@ -631,7 +631,7 @@ def test_nor_does_one_that_was_in_its_first_step():
         with pytest.raises(CancelledCallError):
             ramp.wait(5)
         assert rig.until("safe")
-        assert rig.driver.count("set", "current") == 1 and rig.driver.did[-1] == ("safe",)
+        assert rig.driver.count("set", "current") == 1 and rig.driver.did[-2:] == [("safe",), ("prove",)]
 
 
 def test_a_rule_that_waits_behind_a_long_call_waits_once():
@@ -686,7 +686,7 @@ def test_whoever_listens_and_fails_harms_no_call_and_is_told_once(caplog):
         assert wait_condition(lambda: rig.driver.count("get", "voltage") > 5)
         assert rig.engine.status()["errors"]["others"] == 0
     assert caplog.text.count("psu could not tell of a reading") == caplog.text.count("psu could not tell of a change") == 1
-    assert rig.driver.did[-2:] == [("safe",), ("close",)]
+    assert rig.driver.did[-3:] == [("safe",), ("prove",), ("close",)]
 
 
 def test_readings_are_told_to_be_of_a_device_that_is_gone_when_it_is_closed():
@@ -711,7 +711,7 @@ def test_a_safe_value_is_set_at_once_where_its_ramp_cannot_be_known(reads):
         assert rig.until("safe") and rig.engine.status()["safe"]["failed"] == []
         assert [one[2] for one in rig.driver.did if one[0] == "set"] == [20.0]
         if reads.__class__ is not float:
-            assert [one[0] for one in rig.driver.did[-3:]] in (["get", "recover", "set"], ["get", "prove", "set"])
+            assert [one[0] for one in rig.driver.did[-4:-1]] in (["get", "recover", "set"], ["get", "prove", "set"])
 
 
 @pytest.mark.parametrize("reads", [float("nan"), float("inf")])
@@ -736,3 +736,39 @@ def test_nobody_cancels_what_a_rule_demands(caplog):
         for _ in range(5):
             rig.engine.enforce(rule, "hot").wait(5)
     assert caplog.text.count("psu: interlock oven.temperature > 3") == 1  # however often it acts while it is violated
+
+
+# ---------------------------------------------------------------- a device that hears nothing
+
+
+@pytest.mark.parametrize("safe", [None, {"output": False}, "off"])
+def test_only_a_device_that_answers_after_its_safe_state_is_safe(safe):
+    driver = FakeDriver(Table.of("fake", BARE.parameters.values(), BARE.actions.values(), has_safe=True))
+    with Rig(driver, safe=safe) as rig:
+        rig.online()
+        driver.raising = {"prove": silent(), "recover": silent()}  # frozen: what is sent vanishes, and nobody says so
+        told = rig.engine.estop_within(0.2, "fire", "bert").wait(10)
+        assert told["pending"] and told["state"] != "safe"
+        assert wait_condition(lambda: (rig.engine.status()["safe"]["pending"] or "").startswith("offline: no reply within 1 s"))
+        driver.did.clear()
+        driver.raising = {}
+        assert rig.until("safe")
+        assert rig.engine.status()["safe"] == {"pending": None, "failed": []}
+        what = {None: ("safe",), "off": ("call", "off")}.get(safe if isinstance(safe, str) else None)
+        what = ("set", "output", False) if isinstance(safe, dict) else what
+        assert driver.did == [one for one in driver.did if one[0] == "recover"] + [what, ("prove",)]
+
+
+def test_a_safe_state_without_a_latch_is_no_success_at_a_device_that_is_silent(rig):
+    rig.driver.raising = {"prove": silent(), "recover": silent()}
+    with pytest.raises(OfflineError, match="no reply within 1 s"):
+        rig.engine.safe().wait(10)
+    rig.driver.raising = {}
+    assert wait_condition(lambda: rig.engine.status()["safe"]["pending"] is None and rig.driver.did[-1] == ("prove",))
+
+
+def test_a_device_that_answers_again_but_never_after_its_safe_state_is_told_of_and_not_asked_for_ever(rig):
+    rig.driver.raising = {"prove": silent()}
+    with pytest.raises(InstrumentError, match="could not be made safe: no reply within 1 s"):
+        rig.engine.safe().wait(10)
+    assert rig.driver.count("safe") == 3

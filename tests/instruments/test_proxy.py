@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from agentlab.errors import DeadlockError, LimitError, LockedError, OfflineError, UnknownParameterError
+from agentlab.errors import CommunicationError, DeadlockError, LimitError, LockedError, OfflineError, UnknownParameterError
 from agentlab.instruments.client.proxy import InstrumentProxy
 from agentlab.instruments.client.remote import portable
 from agentlab.instruments.model.reading import Reading
 from agentlab.instruments.serving.identity import driving
-from tests.instruments.fakes import FakeCaller, fake_proxy
+from tests.instruments.fakes import PSU, FakeCaller, fake_proxy
 
 
 @pytest.fixture
@@ -31,6 +31,35 @@ def test_parameters_are_attributes(made: tuple[InstrumentProxy, FakeCaller]) -> 
     assert caller.asked("describe") == 1  # learnt once
     with pytest.raises(LimitError, match="0 to 30 V"):
         psu.voltage = 31
+
+
+def test_completion_gives_what_the_instrument_has(made: tuple[InstrumentProxy, FakeCaller]) -> None:
+    psu, caller = made
+    caller.do_describe = lambda: {**PSU.to_dict(), "methods": ["tuned"]}  # type: ignore[method-assign]
+    names = dir(psu)
+    assert {"voltage", "zero", "ch_1", "tuned", "get", "snapshot", "lock", "future"} <= set(names)
+    assert not any(name.startswith("_") or "." in name for name in names)
+    assert not {"kill", "emit", "publish", "addr", "get_attr"} & set(names)
+
+    def away() -> Any:
+        raise CommunicationError("gone")
+
+    caller.do_describe = away  # type: ignore[method-assign]
+    assert "snapshot" in dir(psu)
+
+
+@pytest.mark.parametrize(
+    ("reading", "spec", "text"),
+    [
+        (Reading(1.23456, "V"), ".2f", "1.23"),
+        (Reading(1.23456, "V"), "", "1.23456 V"),
+        (Reading(1.5, "V", quality="stale"), "", "1.5 V (stale)"),
+        (Reading(7, "counts"), ">4d", "   7"),
+        (Reading("CV"), ">4", "  CV"),
+    ],
+)
+def test_a_reading_is_formatted_as_its_value(reading: Reading, spec: str, text: str) -> None:
+    assert format(reading, spec) == text
 
 
 def test_a_typo_names_the_nearest(made: tuple[InstrumentProxy, FakeCaller]) -> None:

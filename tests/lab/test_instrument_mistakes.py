@@ -63,6 +63,10 @@ MISTAKES = [
     ("address: ''", "address: found ''"),
     ("history: ~nobody-is-called-so/x.sqlite, poll: {calibrate: 1}", "poll.calibrate: 'calibrate' is to be polled"),
     ("history: .", "history: found '.', which is a directory; give a file"),
+    ("history: ture", "history: found 'ture'; did you mean true? A file of that name is written ./ture"),
+    ("history: 'Flase'", "history: found 'Flase'; did you mean false?"),
+    ("history: 'yes'", "history: found 'yes'; did you mean true?"),
+    ("history: 'No'", "history: found 'No'; did you mean false?"),
     ("driver: drivers.Listener", "driver: drivers:Listener is an agent, which holds no device; put it under agents"),
     ("args: [1, 2, 3]", "driver: Supply(port, speed=9600) cannot be built: too many positional arguments"),
     ("args: {a: 1}", "args: found a mapping, allowed are a list"),
@@ -113,7 +117,7 @@ def test_what_an_instance_may_have_is_noted(folder):
     text = """
     instruments:
       psu: {driver: drivers.Supply, address: x, poll: {volt: 1}, safe: {curent: 0}, parameters: {channel: {max: 3}}}
-      old: {driver: drivers.Supply, address: x, safe: [park, safe, calibrate()]}
+      old: {driver: drivers.Supply, address: y, safe: [park, safe, calibrate()]}
     """
     notes = {note.key: note.text for note in lab(folder, text, inspect=True).notes}
     assert set(notes) == {
@@ -128,7 +132,7 @@ def test_what_an_instance_may_have_is_noted(folder):
 def test_of_a_table_all_is_known(folder):
     text = """
     instruments:
-      oven: {driver: "agentlab.instruments:ScpiDevice", address: x, parameters: oven.yml,
+      oven: {driver: "agentlab.instruments:ScpiDevice", address: GPIB::1, parameters: oven.yml,
              poll: {temprature: 1, power: 1}, safe: {pover: 0}}
     """
     assert [one.partition("instruments.")[2].partition(";")[0] for one in problems(folder, text, inspect=True)] == [
@@ -150,7 +154,7 @@ def test_of_a_table_all_is_known(folder):
 )
 def test_a_wrong_table_is_told_once_with_places_in_it(folder, table, said):
     (folder / "oven.yml").unlink() if table is None else (folder / "oven.yml").write_text(table)
-    one = "{driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml}"
+    one = "{driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: oven.yml}"
     text = f"instruments: {{a: {one}}}" if table is None else f"instruments: {{a: {one}, b: {one}}}"
     path = folder / "lab.yml"
     path.write_text(text)
@@ -177,6 +181,8 @@ RULES = [
     ("oven.temperature > 5 K -> psu.voltage = nan", "psu.voltage takes a number, not 'nan'"),
     ("oven.temperature > 5 K -> psu.voltage = 1 A", "psu.voltage: 'A' cannot be converted into 'V'"),
     ("oven.temperature > 5 K -> oven.park()", "oven has no action 'park'"),
+    ("oven.temperature > 5 K -> psu.safee()", "psu has no action 'safee'; did you mean 'safe'?"),
+    ("oven.temperature > 5 K -> psu.voltage()", "psu has no action 'voltage'"),
     ("oven.temperature > 5 K and -> psu.safe()", "at character 28 there should be an instrument and its parameter"),
     ("oven.temperature > nan K -> psu.safe()", "there should be a number with a unit"),
     ("oven.temperature > 5 K -> psu.safe() -> oven.safe()", "there should be '()' after an action"),
@@ -188,7 +194,7 @@ def test_rules_that_can_never_be_compared_or_carried_out(folder):
         [
             "instruments:",
             "  psu: {driver: drivers.Supply, address: x, poll: 1, parameters: {voltage: {max: 5}}}",
-            "  oven: {driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml, poll: {temperature: 1}}",
+            "  oven: {driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: oven.yml, poll: {temperature: 1}}",
             "interlocks:",
             *(f'  - "{rule}"' for rule, _ in RULES),
             '  - "psu.voltage > 3 V -> psu.safe()"',  # its own reading
@@ -204,3 +210,58 @@ def test_rules_that_can_never_be_compared_or_carried_out(folder):
 def test_a_name_that_is_none_is_told_once(folder):
     (told,) = problems(folder, "instruments: {'': {driver: drivers.Supply, address: x}}", inspect=True)
     assert "found '', which cannot be a name" in told
+
+
+def test_what_a_class_makes_of_names_by_itself_is_not_judged(folder):
+    (folder / "drivers.py").write_text(
+        "class Any:\n    def __getattr__(self, name): ...\nclass Late:\n    def __init__(self): self.park = print\n"
+    )
+    text = """
+    instruments: {any: {driver: drivers.Any, poll: 1}, late: {driver: drivers.Late}}
+    interlocks: ["any.heat > 3 -> any.stop()", "any.heat > 3 -> late.park()"]
+    """
+    assert problems(folder, text, inspect=True) == []
+
+
+@pytest.mark.parametrize("history", ["readings", "./ture", "true.sqlite", "data/on", "notes", "one"])
+def test_what_can_be_meant_as_the_file_of_a_history_is_one(tmp_path, history):
+    assert problems(tmp_path, f"instruments: {{psu: {{driver: m.C, history: {history!r}}}}}") == []
+
+
+@pytest.mark.parametrize(
+    ("address", "more", "meant"),
+    [
+        ("TCPIP:127.0.0.1:47802", "", "TCPIP::192.0.2.7::5025::SOCKET"),
+        ("127.0.0.1:47802", "", "TCPIP::127.0.0.1::47802::SOCKET"),
+        ("COM3", "", "ASRL3::INSTR"),
+        ("bench", ", kwargs: {visa_library: '@ivi'}", None),  # a name that the vendor's library may know
+        ("TCPIP::192.0.2.7::5025::SOCKET", "", None),
+        ("ASRL/dev/ttyUSB0::INSTR", "", None),
+    ],
+)
+def test_an_address_that_can_be_none_is_told_before_anything_starts(folder, address, more, meant):
+    one = f"{{driver: 'agentlab.instruments:ScpiDevice', address: '{address}', parameters: oven.yml{more}}}"
+    found = problems(folder, f"instruments: {{oven: {one}}}", inspect=True)
+    if meant is None:
+        assert found == []
+    else:
+        (told,) = found
+        assert f"oven.address: {address!r} is no address of a device; write as {meant!r}" in told
+
+
+def test_two_instruments_at_one_device_are_noted(tmp_path):
+    text = """
+    instruments:
+      pump: {driver: m.C, address: COM3}
+      pump2: {driver: m.D, address: com3, parameters: {x: {max: 1}}}
+      there: {driver: m.C, address: COM3, host: lab2}
+      slave: {driver: m.C, address: COM3, kwargs: {number: 2}}
+      alone: {driver: m.C}
+      lonely: {driver: m.C}
+      dry: {driver: m.C, address: COM3, simulated: m.S}
+    """
+    assert {n.key: n.text.partition(" at ")[0] for n in lab(tmp_path, text).notes if n.key.endswith("address")} == {
+        f"instruments.{name}.address": "is the address of pump" for name in ("pump2", "dry")
+    }
+    notes = [note.key for note in lab(tmp_path, text, simulated=True).notes if note.key.endswith("address")]
+    assert notes == ["instruments.pump2.address"]

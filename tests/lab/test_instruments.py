@@ -213,6 +213,20 @@ def test_a_table_is_one_whatever_its_file_is_called(folder):
     assert set(first) == {"oven", "psu"} and not {*first.values()} & {*lab(folder, text).tables.values()}
 
 
+def test_a_table_that_nobody_may_read_is_told_by_whoever_needs_it(folder, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    text = "instruments: {oven: {driver: m.C, kwargs: {parameters: oven.yml}}}"
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert lab(folder, text).tables == {}
+
+
+def test_days_of_a_history_that_is_not_kept_are_noted(folder):
+    text = "instruments: {a: {driver: m.C, history_days: 3}, b: {driver: m.C, history: true, history_days: 3}}"
+    assert [note.key for note in lab(folder, text).notes] == ["instruments.a.history_days"]
+
+
 # --- dry runs -----------------------------------------------------------------------------------------------------
 
 SIMULATED = """
@@ -277,7 +291,7 @@ class Based(Device, Bare): ...
 LACKING = """
 instruments:
   psu:
-    {{driver: "agentlab.instruments:ScpiDevice", address: x, kwargs: {{parameters: psu.yml}},
+    {{driver: "agentlab.instruments:ScpiDevice", address: GPIB::1, kwargs: {{parameters: psu.yml}},
      parameters: {{out: {{max: 3}}, voltage: {{max: 5}}, level: {{max: 2}}}},
      poll: {{out: 1, level: 2}}, safe: {safe}, simulated: {stand_in}}}
 """
@@ -320,8 +334,8 @@ def test_actions_that_a_stand_in_lacks(lacking):
     (lacking / "psu.yml").write_text(TABLE + "  out: {write: 'OUT'}\n  zero: {write: 'ZERO'}\n")
     text = """
     instruments:
-      psu: {driver: "agentlab.instruments:ScpiDevice", address: x, kwargs: {parameters: psu.yml}, safe: [out, off, safe],
-            simulated: {driver: "agentlab.instruments:ScpiDevice", address: x, parameters: oven.yml}}
+      psu: {driver: "agentlab.instruments:ScpiDevice", address: GPIB::1, kwargs: {parameters: psu.yml}, safe: [out, off, safe],
+            simulated: {driver: "agentlab.instruments:ScpiDevice", address: GPIB::1, parameters: oven.yml}}
     """
     assert spec_of(lab(lacking, text, inspect=True, simulated=True), "psu").safe == ["off", "safe"]
 
@@ -404,7 +418,7 @@ def test_a_wire_begins_at_readings(folder):
             "kwargs.sped: drivers:Supply has no argument 'sped'; did",
         ),
         (
-            "a: {driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml, poll: {temprature: 1}}",
+            "a: {driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: oven.yml, poll: {temprature: 1}}",
             "instruments.a.poll.temprature: agentlab.instruments:ScpiDevice has no 'temprature'; did you mean 'temperature'?",
         ),
     ],
@@ -440,7 +454,7 @@ def test_a_module_that_ends_the_program_or_raises_harms_nobody(folder):
         ("oven.temprature > 320 K -> psu.safe()", "oven has no parameter 'temprature'; did you mean 'temperature'?"),
         ("oven.temperature > 3 K -> psu.voltage = 31 V", "psu.voltage = 31 V is out of limits; it takes 0 to 30 V"),
         ("oven.temperature > 3 K -> oven.of()", "oven has no action 'of'; did you mean 'off'?"),
-        ("oven.temperature > 3 K -> psu.whatever()", None),
+        ("oven.temperature > 3 K -> psu.whatever()", "psu has no action 'whatever'"),
     ],
 )
 def test_interlocks_are_compared_with_the_drivers(folder, rule, said):
@@ -448,7 +462,7 @@ def test_interlocks_are_compared_with_the_drivers(folder, rule, said):
     interlocks: ["{rule}"]
     instruments:
       psu: {{driver: drivers.Supply, address: x}}
-      oven: {{driver: "agentlab.instruments:ScpiDevice", address: x, parameters: oven.yml, poll: {{temperature: 1}}}}
+      oven: {{driver: "agentlab.instruments:ScpiDevice", address: GPIB::1, parameters: oven.yml, poll: {{temperature: 1}}}}
     """
     found = problems(folder, text, inspect=True)
     assert found == [] if said is None else len(found) == 1 and said in found[0]
@@ -462,7 +476,7 @@ def test_interlocks_are_compared_with_the_drivers(folder, rule, said):
         ("driver: drivers.Toy, poll: 1", True),
         ("driver: drivers.Toy, poll: {voltage: 1}", True),
         ("driver: drivers.Toy, parameters: {voltage: {poll: 1}}", True),
-        ("driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: polled.yml", True),
+        ("driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: polled.yml", True),
     ],
 )
 def test_what_a_rule_looks_at_must_be_polled(folder, source, well):
@@ -521,7 +535,7 @@ def test_nobodys_home_is_no_place_and_no_traceback(folder):
 
 def test_a_stand_ins_table_that_is_wrong_is_noted(folder):
     (folder / "oven.yml").write_text('temperature: {get: "T?", typ: float}\n')
-    stand_in = "{driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml}"
+    stand_in = "{driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: oven.yml}"
     found = lab(folder, f"instruments: {{oven: {{driver: drivers.Toy, simulated: {stand_in}}}}}", inspect=True)
     (note,) = found.notes
     assert note.key == "instruments.oven.simulated.parameters" and "the stand-in's table is wrong: " in note.text
@@ -530,7 +544,7 @@ def test_a_stand_ins_table_that_is_wrong_is_noted(folder):
 
 def test_a_table_that_is_wrong_is_told_with_its_place(folder):
     (folder / "oven.yml").write_text('temperature: {get: "T?", typ: float}\n')
-    text = "instruments: {oven: {driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml}}"
+    text = "instruments: {oven: {driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: oven.yml}}"
     assert "oven.yml:1:" in one_problem(folder, text, inspect=True)
 
 

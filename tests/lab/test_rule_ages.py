@@ -27,7 +27,7 @@ KNOWN = {
         timeouts={"selftest": 5.0, "calibrate": 30.0},
     )
 }
-OVEN = "oven: {driver: 'agentlab.instruments:ScpiDevice', address: x, parameters: oven.yml%s}"
+OVEN = "oven: {driver: 'agentlab.instruments:ScpiDevice', address: GPIB::1, parameters: oven.yml%s}"
 
 
 @pytest.fixture

@@ -68,6 +68,16 @@ def test_all_of_one(run, store, which):
     assert (known["id"], known["axes"], known["remarks"]) == (2, {"append": [-1.0, 0.0, 1.0]}, [])
 
 
+def test_a_wait_for_a_device_is_shown_however_much_else_is_remarked(run, store):
+    with store.begin("night", [Axis("x", "", range(3))], [Column("y")]) as writer:
+        writer.append([0.0, 0, 1], {"y": "stale"})
+        writer.append([0.0, 1, 1], {"y": "waited 4.2 s, from 2026-01-01 00:00:00: OfflineError: gone"})
+        writer.append([0.0, 2, 1], {"y": "waited 1.0 s, from 2026-01-01 00:00:09: OfflineError: gone"})
+    lines = run("runs", "show", "night").out.splitlines()
+    assert "waited       2 times, the first: row 1, y: waited 4.2 s, from 2026-01-01 00:00:00: OfflineError: gone" in lines
+    assert "remarks      row 0, y: stale" in lines
+
+
 def test_a_plot(run, store, tmp_path):
     outcome = run("runs", "plot", "peak")
     assert "y1" in outcome.out and "┤" in outcome.out
@@ -128,6 +138,24 @@ def test_a_run_is_removed_and_given_up(run, store, monkeypatch):
     assert json.loads(run("runs", "abort", "away", "--store", store.path, "--json").out) == {"run": 3, "was": "running"}
     assert [found.state for found in RunStore(store.path).runs()] == ["done", "aborted"]
     writer.finish("done")
+
+
+def test_no_text_of_a_run_steers_the_terminal(run):
+    def hostile():
+        raise ValueError("no\x1b[2Jreply")
+
+    store = RunStore()
+    columns = [Column("y\x1b[2J", "W\u202e")]
+    writer = store.begin("a\x1b[2Jb", [Axis("x\x1b[2J", "V", (1, 2))], columns)
+    for i in (1, 2):
+        writer.append([float(i), i, 2.0 * i], {"y": "old\x1b[2J"})
+    writer.finish("done")
+    with pytest.raises(ValueError, match="reply"):
+        sweep(None, [1], reads=hostile, name="c\x1b[2J", progress=False)
+    for words in (["ls"], ["show", "1"], ["show", "2"], ["show", "1", "--follow"], ["plot", "1"], ["rm", "1"]):
+        outcome = run("runs", *words)
+        assert outcome.code == 0
+        assert not {"\x1b", "\u202e"} & set(outcome.out), words
 
 
 def test_names_and_numbers_are_proposed(store):

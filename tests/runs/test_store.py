@@ -289,6 +289,17 @@ def test_a_run_that_could_not_even_be_ended_can_go_on(store):
     assert store.run(1).data["y"].tolist() == [0.0, 0.5, 9.0]
 
 
+def test_a_run_that_could_not_even_be_ended_can_be_removed(store):
+    writer = write(store, 2, finish="")
+    with pytest.raises(RunError, match="still being measured"):
+        store.delete(1)
+    writer._connection.connection.dbapi_connection.execute("PRAGMA query_only = 1")
+    with pytest.raises(RunError, match="it cannot be written"):
+        writer.finish("failed")
+    store.delete(1)
+    assert store.runs() == []
+
+
 def test_a_row_that_was_written_but_not_counted_is_kept(store):
     writer = write(store, 3, finish="")
     writer.count -= 1

@@ -3,6 +3,7 @@
 import io
 import itertools
 import math
+import re
 from decimal import Decimal
 
 import numpy as np
@@ -119,6 +120,18 @@ def test_devices_as_bluesky_has_them():
     assert run.data["det_b"].tolist() == ["up", "up"]
 
 
+def test_a_device_that_gives_nothing_is_read_all_the_same(psu):
+    class Nothing:
+        name = "nothing"
+
+        def describe(self):
+            return {}
+
+        read = describe
+
+    assert len(sweep(None, [0, 1], reads=[psu["current"], Nothing()])) == 2
+
+
 def test_a_reading_that_is_not_good_is_remarked():
     class Stale:
         name, unit = "t.kelvin", "K"
@@ -224,6 +237,44 @@ def test_a_scan_may_wait_for_a_device_and_sets_all_again(psu, monkeypatch):
     assert (run.state, len(run)) == ("done", 3)
     assert voltage.puts == [5, 6, 6, 6, 6, 7]
     assert outer.puts == [1, 1, 1, 1]
+    ((row, column, text),) = run.remarks
+    assert (row, column) == (1, "dmm.voltage")
+    assert re.fullmatch(r"waited \d+\.\d s, from 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d: OfflineError: gone", text)
+
+
+def test_a_wait_for_what_is_set_is_remarked_beside_what_is_read(psu, monkeypatch):
+    monkeypatch.setattr("agentlab.runs.scan._AGAIN", 0.0)
+    voltage, errors = psu["voltage"], [OfflineError("gone"), ConnectionError("still")]
+
+    def put(value):
+        if value == 2 and errors:
+            raise errors.pop(0)
+
+    voltage.put = put
+    voltage.get = lambda: FakeReading(1.0, "V", quality="stale")
+    run = sweep(voltage, [1, 2], reads=[voltage], on_error="wait")
+    assert [(row, column) for row, column, _ in run.remarks] == [
+        (0, "psu.voltage_read"),
+        (1, "psu.voltage"),
+        (1, "psu.voltage_read"),
+    ]
+    assert run.remarks[1][2].endswith(": OfflineError: gone")
+
+
+def test_a_wait_and_a_doubtful_value_of_the_same_column_are_both_remarked(monkeypatch):
+    monkeypatch.setattr("agentlab.runs.scan._AGAIN", 0.0)
+    reader, readings = FakeHandle(FakeInstrument(), "current"), iter([OfflineError("gone"), FakeReading(1.0, quality="overload")])
+
+    def get():
+        found = next(readings)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    reader.get = get
+    ((_, column, text),) = sweep(None, [0], reads=[reader], on_error="wait").remarks
+    assert column == "psu.current"
+    assert text.startswith("waited ") and text.endswith("OfflineError: gone; overload")
 
 
 def test_a_scan_that_waits_does_not_wait_for_ever_nor_for_everything(psu, monkeypatch):
@@ -337,8 +388,21 @@ def test_all_values_are_checked_before_the_first_is_set(psu):
     with pytest.raises(LimitError, match="value 2 of 3 for psu.voltage: .*nan"):
         sweep(voltage, [1, math.nan, 3], reads=[plain])
     assert (voltage.puts, current.puts, psu.snapshots) == ([], [], 0)
-    sweep(voltage, [1, "2 V", 30], reads=[plain])
-    assert voltage.puts == [1, "2 V", 30]
+    sweep(voltage, [1, 2, 30], reads=[plain])
+    assert voltage.puts == [1, 2, 30]
+
+
+def test_values_of_an_axis_are_numbers_in_its_unit(psu, store):
+    voltage, values = Limited(psu, "voltage"), ["1 V", "2000 mV", 3]
+    with pytest.raises(UnitError, match=r"value 2 of 3 for psu.voltage: .*; nothing was set"):
+        sweep(voltage, ["1 V", "2000 mA", 3], reads=[psu["current"]])
+    assert voltage.puts == []
+    with pytest.raises(OfflineError):
+        sweep(voltage, values, reads=Failing(OfflineError("gone")))
+    run = sweep(voltage, values, reads=Failing(None, 99), resume="last")
+    assert (run.id, run.state, voltage.puts) == (1, "done", [1.0, 2.0, 3.0, 3.0])
+    assert run.axes == {"psu.voltage": [1.0, 2.0, 3.0]}
+    assert run.data["psu.voltage"].tolist() == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize("on_error", ["stop", "nan"])

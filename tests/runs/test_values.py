@@ -304,3 +304,16 @@ DRIVES = [("/", "ext4"), ("/home", "nfs4"), ("/home/local", "xfs"), ("/mnt", "fu
 )
 def test_a_network_drive_is_known_by_its_mount(path, found):
     assert is_network(Path(path), DRIVES) is found
+
+
+def test_of_two_drives_at_one_place_the_later_counts():
+    assert is_network(Path("/home/x"), [("/", "ext4"), ("/home", "autofs"), ("/home", "nfs4")])
+    assert not is_network(Path("/home/x"), [("/home", "nfs4"), ("/home", "ext4")])
+
+
+def test_a_system_that_tells_no_drives_has_stores_all_the_same(monkeypatch):
+    def refuse(**_how):
+        raise PermissionError
+
+    monkeypatch.setattr(place.psutil, "disk_partitions", refuse)
+    assert not is_network(Path("/home/x"))

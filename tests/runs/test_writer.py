@@ -201,6 +201,20 @@ def test_whenever_ctrl_c_comes_the_run_is_aborted_and_has_its_rows(store, small_
     keeper.finish("done")
 
 
+def test_a_run_that_could_not_be_begun_leaves_those_of_others_alone(store, monkeypatch):
+    give_up, others = RunStore._not_opened, []
+
+    def late(self, *args):
+        others.append(RunStore(store.path).begin("other", [X], [Y]))
+        give_up(self, *args)
+
+    monkeypatch.setattr(RunStore, "_not_opened", late)
+    with pytest.raises(RunError):
+        store.begin("mine", [Axis("x", "", (object(),))], [Y])
+    assert [(run.name, run.state) for run in store.runs()] == [("other", "running")]
+    others[0].finish("done")
+
+
 # --- runs of other machines ---------------------------------------------------------------------------------------
 
 

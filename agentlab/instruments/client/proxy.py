@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from agentlab.errors import OfflineError, UnknownParameterError
+from agentlab.errors import CommunicationError, OfflineError, UnknownParameterError
 from agentlab.instruments.client.owning import Owning
 from agentlab.instruments.client.remote import ASK, Channel, RemoteAction, portable
 from agentlab.instruments.model.reading import Reading
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 ONLINE = frozenset(("online", "busy", "safe"))
 """States in which the device answers."""
 _POLL = 0.01
+_OF_AGENTS = ("ping", "shutdown")
+"""What completion shows of the methods that every agent has."""
 
 
 class InstrumentProxy(Owning):
@@ -209,6 +211,16 @@ class InstrumentProxy(Owning):
     def _plain(self) -> InstrumentProxy:
         """Give the proxy without any view: same client, same lock."""
         return InstrumentProxy.__new__(InstrumentProxy)._set(self._core, "call", None, None)
+
+    def __dir__(self) -> list[str]:
+        """Give what the instrument has and what its proxy adds; most of the agent's own methods would only hide it."""
+        own = [name for name in dir(type(self)) if not name.startswith("_")]
+        try:
+            self._learn()
+        except CommunicationError:
+            return own
+        side = self._side()
+        return sorted({*own, *side.own, *_OF_AGENTS, *(name.partition(".")[0] for name in (*side.parameters, *side.actions))})
 
     # --- attributes -----------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Final, get_origin
 
 from agentlab.agent.describe import Parameters
 from agentlab.instruments.model.annotations import hints_of, read_hint, type_of_value
+from agentlab.instruments.model.arguments import limits_of_arguments
 from agentlab.instruments.model.device import Device, is_reading
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.table import Action
@@ -140,6 +141,7 @@ def _action(name: str, static: Any) -> Action:
         _doc(function),
         arguments(function, bound=not isinstance(static, staticmethod)),
         is_reading(function),
+        limits=limits_of_arguments(function) if name else {},
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from agentlab.agent.describe import Parameters
 from agentlab.errors import BadReplyError
+from agentlab.instruments.model.arguments import limits_of_arguments
 from agentlab.instruments.model.replies import FROM_DEVICE
 from agentlab.instruments.model.table import Action
 from agentlab.instruments.model.values import MisfitError, plain, shown
@@ -64,7 +65,8 @@ def action_of(name: str, member: Any, *, reads: bool = False) -> Action:
         reads: Whether it changes nothing.
     """
     function = function_of(member)
-    return Action(name, doc_of(function), arguments_of(function, bound=not isinstance(member, staticmethod)), reads)
+    arguments = arguments_of(function, bound=not isinstance(member, staticmethod))
+    return Action(name, doc_of(function), arguments, reads, limits=limits_of_arguments(function))
 
 
 def arguments_of(function: Any, *, bound: bool = False) -> Parameters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +13,7 @@ from agentlab.instruments.engine.claims import Client
 from agentlab.instruments.engine.hand import Hand
 from agentlab.instruments.engine.queue import NOBODY, Job
 from agentlab.instruments.engine.steps import Steps, ramp, refresh, settle
+from agentlab.instruments.model.arguments import bound_arguments
 from agentlab.instruments.model.parameter import Parameter
 from agentlab.instruments.model.reading import Reading, value_text
 from agentlab.instruments.model.table import Action
@@ -126,13 +126,12 @@ class Calls:
         board = self._board
 
         def work(hand: Hand) -> Any:
-            _bind(board.table.action(name), args, kwargs)
-            return hand.call(name, args, kwargs)
+            return hand.call(name, *bound_arguments(board.table.action(name), args, kwargs))
 
         try:
             action = self._action(name)
             if action is not None:
-                _bind(action, args, kwargs)
+                bound_arguments(action, args, kwargs)
             reads = forced or (action is not None and action.reads)
             token = None if reads else board.ownership.check(client, board.clock())
         except Exception as error:  # noqa: BLE001 - a door: what the checks raise belongs to the caller
@@ -239,18 +238,3 @@ def _shown(value: Any, parameter: Parameter | None) -> str:
 
 def _as_set(parameter: Parameter, value: Any) -> Reading:
     return Reading(value, parameter.unit, time.time(), "good", parameter.name)
-
-
-def _bind(action: Action, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Check arguments against what an action takes, before its turn; TypeError as Python says it."""
-    if not action.parameters:
-        return  # it takes none, or does not tell
-    empty = inspect.Parameter.empty
-    takes = [
-        inspect.Parameter(name, inspect._ParameterKind(kind), default=empty if default is None else None)
-        for name, kind, default in action.parameters
-    ]
-    try:
-        inspect.Signature(takes).bind(*args, **kwargs)
-    except TypeError as error:
-        raise TypeError(f"{action.name}(): {error}") from None

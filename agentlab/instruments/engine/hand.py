@@ -67,6 +67,10 @@ class Hand:
         """Run the driver's own safe state; False: it has none."""
         return bool(self._do(self.driver.safe))
 
+    def prove(self) -> str:
+        """Have the device answer who it is; empty: its driver has no way to ask."""
+        return str(self._do(self.driver.prove))
+
     def _do(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
             return function(*args)

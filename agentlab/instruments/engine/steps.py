@@ -146,12 +146,15 @@ def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> St
     """Bring the device into its safe state: all of it that can be done, whatever fails.
 
     What was read or set before is stale from then on where it can be set at all, except what the safe state itself has set.
+    In the end the device is asked who it is, where its driver can: what is only sent may have been heard by nobody.
 
     Returns:
         What failed, as texts.
 
     Raises:
         OfflineError: the device is gone.
+        DeviceTimeoutError: it does not answer.
+        BadReplyError: another device answers.
     """
     failed: list[str] = []
     unsure = {name for name, one in table.parameters.items() if one.writable}
@@ -167,6 +170,8 @@ def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> St
                 yield 0.0, None  # the thread sees to the session before the next order is given
     if spec.safe is not False:
         book.doubt(unsure)
+        if not failed:
+            hand.prove()
     if spec.safe is None and not failed:
         for name, value in hand.driver.safe_values().items():
             if name in table.parameters:

@@ -53,6 +53,14 @@ def _read_mark(name: str, mark: Any) -> dict[str, Any]:
     return {"choices": mark.values} if isinstance(mark, Choices) else {}
 
 
+def is_marked(hint: Any) -> bool:
+    """Tell whether an annotation bears a mark of ours: ``Unit``, ``Range`` or ``Choices``."""
+    if get_origin(hint) is not Annotated:
+        return False
+    kinds = (Unit, Range, Choices)
+    return any(isinstance(mark, kinds) or any(mark is kind for kind in kinds) for mark in get_args(hint)[1:])
+
+
 def _type_of_hint(hint: Any) -> str:
     origin = get_origin(hint)
     if origin in _UNIONS:

@@ -17,7 +17,9 @@ STALE_PERIODS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a parameter was. ``float(reading)`` gives the number, ``str(reading)`` gives ``1.234 V``.
+    """What a parameter was. ``float(reading)`` is the number, ``str(reading)`` is ``1.234 V``, ``f"{reading:.2f}"`` ``1.23``.
+
+    Calculate and compare with ``value``: a reading has a unit and a quality, which a sum of two would lose.
 
     Args:
         value: Of the parameter's type; None where ``quality`` is ``bad``.
@@ -43,6 +45,9 @@ class Reading:
         if self.unit:
             text = f"{text} {self.unit}"
         return text if self.quality == "good" else f"{text} ({self.quality})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.value, spec) if spec else str(self)
 
     @property
     def is_good(self) -> bool:

@@ -21,6 +21,7 @@ class Action:
         parameters: Name, kind (as :mod:`inspect` numbers them) and default as text of each argument; None: no default.
         reads: Whether it changes nothing, so that it needs no ownership and goes on while the safe state is latched.
         timeout: Seconds that the device may take for it, where its driver says so; None: nobody knows.
+        limits: Unit, limits and choices of arguments, by name; one that is not here may be anything.
     """
 
     name: str
@@ -28,18 +29,28 @@ class Action:
     parameters: Parameters = field(default_factory=list)
     reads: bool = False
     timeout: float | None = None
+    limits: dict[str, Parameter] = field(default_factory=dict)
+
+    def limits_text(self) -> str:
+        """Give what arguments may be, for people: ``seconds: 0 to 60 s; mode: 'SIN', 'SQU'``; empty: anything."""
+        said = ((name, one.limits_text() or (f"in {one.unit}" if one.unit else "")) for name, one in self.limits.items())
+        return "; ".join(f"{name}: {text}" for name, text in said if text)
 
     def to_dict(self) -> dict[str, Any]:
         """Give it as plain values."""
         arguments = [list(one) for one in self.parameters]
         found = {"name": self.name, "doc": self.doc, "parameters": arguments, "reads": self.reads}
+        if self.limits:
+            found["limits"] = [one.to_dict() for one in self.limits.values()]
         return found if self.timeout is None else {**found, "timeout": self.timeout}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Action:
         """Give the action that :meth:`to_dict` described."""
         arguments = [(str(name), int(kind), default) for name, kind, default in values.get("parameters", ())]
-        return cls(values["name"], values.get("doc", ""), arguments, bool(values.get("reads", False)), values.get("timeout"))
+        limits = {one["name"]: Parameter.from_dict(one) for one in values.get("limits", ())}
+        reads = bool(values.get("reads", False))
+        return cls(values["name"], values.get("doc", ""), arguments, reads, values.get("timeout"), limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from agentlab.instruments.model.table import Action, Table
 from agentlab.instruments.scpi.device import ScpiDevice, check_names
 from agentlab.instruments.scpi.model import ScpiTable
 from agentlab.instruments.scpi.table import load_table
+from agentlab.instruments.visa.door import wrong_address
 from agentlab.instruments.visa.translation import translating
 
 _RAW = (
@@ -66,6 +67,17 @@ class ScpiDriver(Driver):
         doc = found.doc or (inspect.cleandoc(self._cls.__doc__ or "") if self._cls is not ScpiDevice else "")
         has_safe = found.has_safe or hasattr(self._cls, "safe")
         return Table("scpi", parameters, actions, doc, has_safe=has_safe, has_abort=True)
+
+    def address_problem(self) -> str:
+        """Give why no device can be at its address; empty: one may be. Nothing is built or opened. Raises DriverError."""
+        if self._cls.__init__ is not ScpiDevice.__init__:  # what a subclass makes of its arguments nobody knows
+            return ""
+        try:
+            given = inspect.signature(ScpiDevice).bind_partial(*self._spec.positional(), **self._spec.kwargs).arguments
+        except TypeError:  # told when it is built
+            return ""
+        address, library = given.get("address"), given.get("visa_library") or self._commands().settings.get("visa_library", "@py")
+        return wrong_address(address, library) if isinstance(address, str) and isinstance(library, str) else ""
 
     def open(self) -> None:
         """Connect. Raises OfflineError, DriverError."""

@@ -219,7 +219,8 @@ class _Reader(Checks):
         unit = self._unit(path, says)
         result = Parameter(name, self._kind(path, says, "float" if unit else "str", None), unit, writable=False)
         talk = self._talk(path, says, "" if asks else check)
-        action = Action(name, self._text(path, "doc", says), listed, reads is True, talk["timeout"])
+        described = {one: arguments[one] for one in fields if one in (says.get("arguments") or {})}
+        action = Action(name, self._text(path, "doc", says), listed, reads is True, talk["timeout"], described)
         return Call(action, templates, asks, arguments, defaults, result, **talk)
 
     def _talk(self, path: tuple[Any, ...], says: Mapping[str, Any], check: str) -> dict[str, Any]:

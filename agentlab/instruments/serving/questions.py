@@ -178,7 +178,8 @@ def _portrayed(name: str, table: Table) -> dict[str, Any]:
     action: Action | None = table.actions.get(name)
     if action is not None:
         kinds = [inspect.Parameter(n, inspect._ParameterKind(k), default=_default(d)) for n, k, d in action.parameters]
-        return {"name": name, "signature": describe.signature_text(inspect.Signature(kinds)), "doc": action.doc, "own": True}
+        doc = "\n".join(text for text in (action.doc, action.limits_text()) if text)
+        return {"name": name, "signature": describe.signature_text(inspect.Signature(kinds)), "doc": doc, "own": True}
     parameter = table.parameters[name]
     doc = "; ".join(text for text in (parameter.doc, parameter.limits_text()) if text)
     return {"name": name, "type": parameter.type, "value": None, "unit": parameter.unit, "doc": doc}

@@ -114,6 +114,24 @@ def check_settings(names: Iterable[str], known: Iterable[str] = ()) -> None:
             raise DriverError(f"there is no setting {name!r} of a session{nearest(name, likely, limit=20)}")
 
 
+def wrong_address(address: str, visa_library: str = "@py") -> str:
+    """Give why a text is no address of a device, in a line; empty: it is one, or only opening it would tell. Opens nothing.
+
+    A vendor's library has names of its own for devices, so only what pyvisa-py is given can be judged.
+    """
+    if visa_library.rpartition("@")[2] != "py":
+        return ""
+    try:
+        from pyvisa.rname import InvalidResourceName, ResourceName
+    except ImportError:  # told where it is needed
+        return ""
+    try:
+        ResourceName.from_string(address)
+    except InvalidResourceName:
+        return _no_address(address)
+    return ""
+
+
 def _attributes(kind: type) -> list[str]:
     names = (one for one in dir(kind) if one[:1].islower() and not callable(getattr(kind, one)))
     return [one for one in names if one not in ("session", "visalib", "resource_manager")]  # PyVISA's own inside
@@ -198,13 +216,17 @@ def _not_open(address: str, error: Exception) -> AgentLabError:
     ours, said = translated(error), said_by(error)
     if isinstance(ours, DriverError):
         why = "" if getattr(error, "abbreviation", "") == "VI_ERROR_INV_RSRC_NAME" else f": {said}"
-        return DriverError(f"{address!r} is no address of a device{why}; write as {_meant(address)!r}")
+        return DriverError(_no_address(address, why))
     if isinstance(error, OSError) or isinstance(ours, InstrumentError):
         return OfflineError(f"no device answers at {address}: {said}")
     if "install" in said.lower():  # pyvisa-py names the library that it lacks
         cure = next((text for start, text in _LACKING.items() if address.upper().startswith(start)), "")
         return DriverError(f"{address} cannot be opened: {cure or said}")
     return DriverError(f"{address!r} cannot be opened: {said}; see whether the address is right")
+
+
+def _no_address(address: str, why: str = "") -> str:
+    return f"{address!r} is no address of a device{why}; write as {_meant(address)!r}"
 
 
 def _meant(address: str) -> str:
@@ -247,4 +269,4 @@ def _word(name: str, value: Any) -> Any:
     return word
 
 
-__all__ = ["check_settings", "open_session"]
+__all__ = ["check_settings", "open_session", "wrong_address"]
