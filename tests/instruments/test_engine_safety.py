@@ -772,3 +772,23 @@ def test_a_device_that_answers_again_but_never_after_its_safe_state_is_told_of_a
     with pytest.raises(InstrumentError, match="could not be made safe: no reply within 1 s"):
         rig.engine.safe().wait(10)
     assert rig.driver.count("safe") == 3
+
+
+def test_a_safe_state_that_keeps_the_device_busy_gets_more_time_for_the_answer_each_time():
+    """A reset may take longer than any patience; without more of it the device would be reset again and again."""
+
+    class Resetting(FakeDriver):
+        def confirm(self, patience):
+            self.did.append(("confirm", patience))
+            if patience < 40:
+                raise silent()
+            return self.identity
+
+    driver = Resetting(Table.of("fake", BARE.parameters.values(), BARE.actions.values(), has_safe=True))
+    with Rig(driver) as rig:
+        rig.online()
+        for patiences in ([10, 20, 40], [10, 20, 40]):
+            driver.did.clear()
+            rig.engine.safe().wait(10)
+            assert [one[1] for one in driver.did if one[0] == "confirm"] == patiences
+            assert driver.count("safe") == 3

@@ -56,6 +56,14 @@ class Driver(ABC):
             OfflineError: it is gone.
         """
 
+    def confirm(self, patience: float) -> str:  # noqa: ARG002 - for drivers that can be told
+        """Ask the device who it is after orders that may keep it busy, such as a reset. Result and errors as :meth:`prove`.
+
+        Args:
+            patience: Seconds that it has for its answer at least, where the driver can be told.
+        """
+        return self.prove()
+
     @abstractmethod
     def recover(self) -> None:
         """Bring the session back into order after a timeout or an error, so that the next reply is the next call's.

@@ -133,6 +133,13 @@ class ForeignDriver(Driver):
         self._identity = self._identity or found
         return found
 
+    def confirm(self, patience: float) -> str:
+        """As :meth:`prove`, with more time for the answer."""
+        if self._held is None:
+            return self.prove()
+        with self._held.patient(patience):
+            return self.prove()
+
     def recover(self) -> None:
         """Reopen the instance's VISA resource with its settings, or build the instance anew; then the same device must answer."""
         known, self._ended = self._identity, False

@@ -65,6 +65,19 @@ class Held:
             self.junction.timeout = timeout * 1000.0
         self.waiting()
 
+    @contextmanager
+    def patient(self, seconds: float) -> Iterator[None]:
+        """Give the device so many seconds for each reply, or its timeout if that is longer."""
+        resource = self._resource  # not by the junction, which would note it for the next time that it is opened
+        before = resource.timeout
+        if before is not None:  # None: it waits for ever
+            resource.timeout = max(before, seconds * 1000.0)
+        try:
+            yield
+        finally:
+            with suppress(Exception):  # it is gone; reopened it has what was noted
+                resource.timeout = before
+
     @property
     def fresh(self) -> bool:
         """Whether opening it anew drops what the device may still say, as with a TCP socket."""

@@ -67,9 +67,9 @@ class Hand:
         """Run the driver's own safe state; False: it has none."""
         return bool(self._do(self.driver.safe))
 
-    def prove(self) -> str:
-        """Have the device answer who it is; empty: its driver has no way to ask."""
-        return str(self._do(self.driver.prove))
+    def confirm(self, patience: float) -> str:
+        """Have the device answer who it is, within `patience` seconds or its timeout; empty: its driver has no way to ask."""
+        return str(self._do(self.driver.confirm, patience))
 
     def _do(self, function: Callable[..., Any], *args: Any) -> Any:
         try:

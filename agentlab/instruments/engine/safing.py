@@ -6,14 +6,24 @@ import logging
 import time
 from typing import Any
 
-from agentlab.errors import InstrumentError
+from agentlab.errors import DeviceTimeoutError, InstrumentError
 from agentlab.instruments.engine.board import Board, SafeOrder
 from agentlab.instruments.engine.hand import Hand, is_out_of_step, told
 from agentlab.instruments.engine.queue import Job
-from agentlab.instruments.engine.steps import has_safe_state, safe_state
+from agentlab.instruments.engine.steps import Steps, has_safe_state, safe_state
 
 ATTEMPTS = 3
 """How often a safe state is tried that fails because replies go astray."""
+
+PATIENCE, PATIENCES = 10.0, 4
+"""Seconds that a device has to answer after its safe state, and how often they are doubled when it did not.
+
+It may be away, so that all is done again when it is back; or its safe state, such as a reset, takes it longer than that, and
+without more time it would be reset for ever.
+"""
+
+CLOSING = 1.0
+"""The same before it is closed: who ends an agent does not wait for long."""
 
 LOGGED = 0.1
 """Seconds to wait for the line that tells of the order, as whoever gave it writes that only when it is given."""
@@ -33,15 +43,24 @@ class SafeWork:
     def __init__(self, board: Board, log: logging.Logger) -> None:
         self._board, self._log = board, log
         self.job: Job | None = None
+        self._unheard = 0
 
     def due(self, now: float) -> Job | None:
         """Give the job that makes it safe, if that is ordered; with the board's lock held."""
         board = self._board
         if board.order is not None and self.job is None:
-            self.job = Job(
-                "safe()", lambda hand: safe_state(hand, board.spec, board.table, board.book), put_at=now, long=True, safe=True
-            )
+            self.job = Job("safe()", self._work, put_at=now, long=True, safe=True)
         return self.job
+
+    def _work(self, hand: Hand) -> Steps:
+        board = self._board
+        try:
+            failed = yield from safe_state(hand, board.spec, board.table, board.book, PATIENCE * 2**self._unheard)
+        except DeviceTimeoutError:
+            self._unheard = min(self._unheard + 1, PATIENCES)
+            raise
+        self._unheard = 0
+        return failed
 
     def order_again(self) -> None:
         """Order it for a device that comes back while the latch is set: nobody knows what it did meanwhile."""
@@ -97,7 +116,7 @@ class SafeWork:
         if not has_safe_state(board.spec, board.table):
             return
         failed: list[str] = []
-        work = safe_state(hand, board.spec, board.table, board.book)
+        work = safe_state(hand, board.spec, board.table, board.book, CLOSING)
         try:
             while True:
                 delay, _ = next(work)

@@ -142,11 +142,12 @@ def refresh(hand: Hand, table: Table, book: Book, wanted: Callable[[], bool] = l
     return found
 
 
-def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> Steps:
+def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book, patience: float) -> Steps:
     """Bring the device into its safe state: all of it that can be done, whatever fails.
 
     What was read or set before is stale from then on where it can be set at all, except what the safe state itself has set.
-    In the end the device is asked who it is, where its driver can: what is only sent may have been heard by nobody.
+    In the end the device is asked who it is, where its driver can: what is only sent may have been heard by nobody. It has
+    `patience` seconds for the answer, or its timeout if that is longer: an order such as a reset may keep it busy.
 
     Returns:
         What failed, as texts.
@@ -171,7 +172,7 @@ def safe_state(hand: Hand, spec: InstrumentSpec, table: Table, book: Book) -> St
     if spec.safe is not False:
         book.doubt(unsure)
         if not failed:
-            hand.prove()
+            hand.confirm(patience)
     if spec.safe is None and not failed:
         for name, value in hand.driver.safe_values().items():
             if name in table.parameters:

@@ -192,15 +192,15 @@ class ScpiDevice(Device):
         """Close the connection; the next use opens it again. Twice is fine, and it never raises."""
         self._link.close()
 
-    def prove(self, ping: str | None = None) -> str:
-        """Ask the device who it is; empty if there is nothing to ask.
+    def prove(self, ping: str | None = None, *, patience: float = 0.0) -> str:
+        """Ask the device who it is; empty if there is nothing to ask. It has `patience` seconds at least, or its timeout.
 
         Raises:
             BadReplyError: another device answers than the first time, or rubbish.
             DeviceTimeoutError: it does not answer.
             OfflineError: it is gone.
         """
-        return self._link.prove(ping)
+        return self._link.prove(ping, patience)
 
     def recover(self, ping: str | None = None) -> str:
         """Bring the session back into step, and prove that the same device answers. Result and errors as :meth:`prove`."""

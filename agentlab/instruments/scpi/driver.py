@@ -93,6 +93,10 @@ class ScpiDriver(Driver):
         """Ask for the identity, as :meth:`ScpiDevice.prove`."""
         return self.device.prove()
 
+    def confirm(self, patience: float) -> str:
+        """As :meth:`prove`, with more time for the answer."""
+        return self.device.prove(patience=patience)
+
     def recover(self) -> None:
         """Bring the session back into step, as :meth:`ScpiDevice.recover`."""
         self.device.recover()

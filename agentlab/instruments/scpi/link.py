@@ -64,8 +64,8 @@ class Link:
         if session is not None:
             session.close()
 
-    def prove(self, ping: str | None = None) -> str:
-        """Ask the device who it is; empty if there is nothing to ask.
+    def prove(self, ping: str | None = None, patience: float = 0.0) -> str:
+        """Ask the device who it is; empty if there is nothing to ask. It has `patience` seconds at least, or its timeout.
 
         Raises:
             BadReplyError: another device answers than the first time, or rubbish.
@@ -76,7 +76,8 @@ class Link:
             session = self.opened()
             if session.doubt:
                 return self.recover(ping)
-            self._identity = session.prove(self._ping if ping is None else ping, self._identity)
+            limit = max(patience, session.timeout)
+            self._identity = session.prove(self._ping if ping is None else ping, self._identity, timeout=limit)
             return self._identity
 
     def recover(self, ping: str | None = None) -> str:
