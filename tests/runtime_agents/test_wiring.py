@@ -143,15 +143,15 @@ def test_hung_busy_waiting_and_stopped_are_told_apart_from_outside(start):
 
     assert meter.pulse().running
     assert still(meter) < 1.5
-    hanging = run(meter, "nap", 2.0)
+    hanging = run(meter, "nap", 5.0)
     waiting = run(scan, "ask_meter", 2.0)  # a call of the one that hangs: its own loop stands still as well
     busy = start("Busy")
-    working = run(busy, "work", 1.8)
+    working = run(busy, "work", 4.8)
     wait_until(lambda: still(meter) > 1.3, 3.0)
     assert busy.pulse().busy == 1 and still(busy) == 0.0
     wait_until(lambda: still(scan) == 0.0 and scan.pulse().busy == 1, 2.0, "the one that waits counts as hung")
     for thread in (hanging, waiting, working):
-        thread.join(10)
+        thread.join(20)
     assert still(meter) < 1.5 and busy.pulse().busy == 0
     meter.ask("stop")
     wait_until(lambda: not meter.pulse().running, 2.0)
