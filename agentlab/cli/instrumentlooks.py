@@ -159,6 +159,11 @@ def ask_all(
         return list(pool.map(one, todo))
 
 
+def lock_of(caller: Caller) -> Any:
+    """Ask an instrument who owns it."""
+    return caller.call("lock_info", (), {}, safe=False, timeout=PATIENCE)
+
+
 def status_of(caller: Caller, timeout: float = PATIENCE) -> dict[str, Any]:
     """Ask an instrument how it is; answered also in the middle of a long call."""
     found: dict[str, Any] = caller.call("status", (), {}, safe=False, timeout=timeout)

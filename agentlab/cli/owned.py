@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentlab.cli.door import say
-from agentlab.cli.instrumentlooks import KIND, PATIENCE, Place, ask_all
+from agentlab.cli.instrumentlooks import KIND, Place, ask_all, lock_of
 
 
 def owners(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -18,7 +18,7 @@ def owners(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
         rows: As the lab's supervisor gives them.
     """
     running = {row["unit"]: Place(row["unit"], row["uri"]) for row in rows if row["kind"] == KIND and row.get("uri")}
-    answers = ask_all(running.values(), lambda caller: caller.call("lock_info", (), {}, safe=False, timeout=PATIENCE))
+    answers = ask_all(running.values(), lock_of)
     known = {answer.place.name: answer.value for answer in answers if answer.error is None}
     return {unit: _shown(info) for unit, info in known.items() if info["owner"]}
 

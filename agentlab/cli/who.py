@@ -9,7 +9,7 @@ import typer
 
 from agentlab.cli.completion import complete_instrument
 from agentlab.cli.door import FAILED, mistake
-from agentlab.cli.instrumentlooks import PATIENCE, Answer, ask_all, chosen, instruments_of
+from agentlab.cli.instrumentlooks import Answer, ask_all, chosen, instruments_of, lock_of
 from agentlab.cli.options import File, Json, NsAddr, as_json
 from agentlab.cli.tables import show, since_text, table
 
@@ -31,7 +31,7 @@ def who(
     places, wrong = chosen(instruments_of(nsaddr, file), names or [])
     if wrong:
         raise mistake("; ".join(wrong))
-    answers = ask_all(places, lambda caller: caller.call("lock_info", (), {}, safe=False, timeout=PATIENCE))
+    answers = ask_all(places, lock_of)
     if as_text_for_programs:
         print(as_json([_row(answer) for answer in answers]))
     elif not answers:
